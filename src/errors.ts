@@ -1,0 +1,131 @@
+/**
+ * What can go wrong, by name. Programs branch on `code` and the fields; people read the message,
+ * which says what is wrong and what to do next. A bug is an assertion, never one of these.
+ */
+import type { NodeId } from './ports.ts'
+
+export type ErrorCode =
+  | 'ERR_ARGUMENT'
+  | 'ERR_KEY_SIZE'
+  | 'ERR_ROW_SIZE'
+  | 'ERR_LEVEL'
+  | 'ERR_SIBLINGS'
+  | 'ERR_CONTEXT'
+  | 'ERR_UNAVAILABLE'
+  | 'ERR_TIMEOUT'
+  | 'ERR_QUORUM'
+  | 'ERR_ABORTED'
+  | 'ERR_CLOSED'
+  | 'ERR_OVERLOADED'
+  | 'ERR_CORRUPT'
+  | 'ERR_CLOCK_SKEW'
+  | 'ERR_PROTOCOL'
+  | 'ERR_NETWORK'
+  | 'ERR_REMOTE'
+  | 'ERR_STORE'
+  | 'ERR_INTERNAL'
+  | 'ERR_INVITE'
+  | 'ERR_CLUSTER_KEY'
+  | 'ERR_CLUSTER_MISMATCH'
+  | 'ERR_DIRECTORY'
+  | 'ERR_DIRECTORY_LOCKED'
+  | 'ERR_PORT_IN_USE'
+  | 'ERR_NOT_RUNNING'
+
+export class HearsayError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+    this.code = code
+  }
+}
+
+/** Too few owners are alive for the level. Nothing was sent; nothing was stored. */
+export class UnavailableError extends HearsayError {
+  readonly needed: number
+  readonly alive: number
+
+  constructor(verb: 'read' | 'write', level: string, needed: number, alive: number) {
+    super(
+      'ERR_UNAVAILABLE',
+      `The ${verb} at level ${level} needs ${needed} replicas and ${alive} are alive; nothing was ` +
+        'sent. Start the missing nodes, or use a lower level.'
+    )
+    this.needed = needed
+    this.alive = alive
+  }
+}
+
+/** The deadline passed with too few answers. A write may or may not take effect. */
+export class TimeoutError extends HearsayError {
+  readonly needed: number
+  readonly acknowledged: readonly NodeId[]
+
+  constructor(verb: 'read' | 'write', needed: number, acknowledged: readonly NodeId[], ms: number) {
+    super(
+      'ERR_TIMEOUT',
+      `The ${verb} got ${acknowledged.length} of ${needed} answers in ${ms} ms. ` +
+        (verb === 'write'
+          ? 'Its outcome is unknown: read the key to learn it, or write again.'
+          : 'Try again, or use a lower level.')
+    )
+    this.needed = needed
+    this.acknowledged = acknowledged
+  }
+}
+
+/** So many replicas answered with a refusal that the level cannot be reached any more. */
+export class QuorumFailedError extends HearsayError {
+  readonly needed: number
+  readonly acknowledged: readonly NodeId[]
+  readonly failures: ReadonlyMap<NodeId, Error>
+
+  constructor(
+    verb: 'read' | 'write',
+    needed: number,
+    acknowledged: readonly NodeId[],
+    failures: ReadonlyMap<NodeId, Error>
+  ) {
+    const why = [...failures].map(([id, error]) => `${id}: ${error.message}`).join('; ')
+    super(
+      'ERR_QUORUM',
+      `The ${verb} reached ${acknowledged.length} of ${needed} replicas; the others failed (${why}). ` +
+        (verb === 'write'
+          ? 'What was stored stays and will spread: read the key before you write again.'
+          : 'Try again, or use a lower level.')
+    )
+    this.needed = needed
+    this.acknowledged = acknowledged
+    this.failures = failures
+  }
+}
+
+/** A request did not complete: no connection, a broken one, a deadline, an abort. */
+export class NetworkError extends HearsayError {
+  /** True when the request certainly never left this node. */
+  readonly unsent: boolean
+
+  constructor(message: string, unsent: boolean, options?: ErrorOptions) {
+    super('ERR_NETWORK', message, options)
+    this.unsent = unsent
+  }
+}
+
+/** The handler on the other node threw; `remoteCode` is its code. */
+export class RemoteError extends HearsayError {
+  readonly remoteCode: string
+
+  constructor(remoteCode: string, message: string) {
+    super('ERR_REMOTE', message)
+    this.remoteCode = remoteCode
+  }
+}
+
+/** The disk refused: full, read-only, failing. Nothing of the batch was stored. */
+export class StoreError extends HearsayError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_STORE', message, options)
+  }
+}
