@@ -2,7 +2,7 @@
  * What can go wrong, by name. Programs branch on `code` and the fields; people read the message,
  * which says what is wrong and what to do next. A bug is an assertion, never one of these.
  */
-import type { NodeId } from './ports.ts'
+import type { NodeId } from './util/node-id.ts'
 
 export type ErrorCode =
   | 'ERR_ARGUMENT'

@@ -4,8 +4,7 @@
  * and on a seeded world in the simulator.
  */
 
-/** The name of a node: its libp2p peer id, as text. */
-export type NodeId = string & { readonly __brand: 'NodeId' }
+import type { NodeId } from './util/node-id.ts'
 
 export interface Clock {
   /** Milliseconds since the epoch. May jump in either direction. */

@@ -1,0 +1,150 @@
+/**
+ * The shapes that callers see: what goes into a call and what comes out. Defaults stand beside the
+ * options they belong to, and README lists them.
+ */
+import type { Level } from './quorum/level.ts'
+import type { Durability } from './ports.ts'
+import type { NodeId } from './util/node-id.ts'
+
+/** Text is taken as UTF-8. Bytes are read before the call returns and stay the caller's. */
+export type Bytes = Uint8Array | string
+
+export interface RequestOptions {
+  /** How many replicas must answer. @default 'quorum' */
+  readonly level?: Level
+  /** Gives up waiting. What was sent may still take effect. */
+  readonly signal?: AbortSignal
+  /** How long to wait for the level, in milliseconds. @default 5_000 */
+  readonly timeoutMs?: number
+}
+
+export interface WriteOptions extends RequestOptions {
+  /** When a replica may acknowledge. @default 'commit' */
+  readonly durability?: Durability
+}
+
+/** What one replica said to a read. */
+export interface Answer {
+  readonly node: NodeId
+  readonly answer: 'row' | 'absent' | 'unknown' | 'failed'
+  /** The version of its row, printed; `undefined` where there is none. */
+  readonly version: string | undefined
+}
+
+export interface ReadResult {
+  /** `undefined` when the key is absent or deleted. Owned by the caller. */
+  readonly value: Uint8Array | undefined
+  /** The version that won (`time.actor` in hex), also of a delete; `undefined` if never written. */
+  readonly version: string | undefined
+  /** How many concurrent values the winner stands before. */
+  readonly siblings: number
+  readonly answers: readonly Answer[]
+  /** The replicas that this read brought up to date. */
+  readonly repaired: readonly NodeId[]
+}
+
+export interface WriteResult {
+  readonly version: string
+  readonly acknowledged: readonly NodeId[]
+  /** Owners that did not acknowledge and for which a hint is kept. */
+  readonly hinted: readonly NodeId[]
+}
+
+export type BackgroundTask = 'hints' | 'anti-entropy'
+
+export interface MemberStatus {
+  readonly id: NodeId
+  readonly self: boolean
+  readonly state: 'joining' | 'up' | 'leaving' | 'left'
+  /** This node's own opinion. */
+  readonly liveness: 'alive' | 'suspect' | 'down'
+  readonly addresses: readonly string[]
+}
+
+export interface HintStatus {
+  readonly owner: NodeId
+  readonly count: number
+  readonly bytes: number
+  readonly oldestMs: number
+}
+
+export interface ExchangeStatus {
+  readonly peer: NodeId
+  readonly sharedSlots: number
+  /** Milliseconds since the last exchange ended; `undefined` before the first. */
+  readonly lastMs: number | undefined
+  /** Milliseconds since the roots were last seen to be equal. */
+  readonly equalMs: number | undefined
+}
+
+export interface Status {
+  readonly id: NodeId
+  readonly cluster: string
+  readonly state: MemberStatus['state']
+  readonly actor: string
+  readonly n: number
+  /** Fingerprint of the member table. */
+  readonly view: string
+  readonly addresses: readonly string[]
+  readonly members: readonly MemberStatus[]
+  readonly rows: number
+  readonly quarantined: number
+  /** Merkle root over every slot, in hex. */
+  readonly root: string
+  /** Slots this node owns and is still being sent. */
+  readonly fillingSlots: number
+  readonly hints: readonly HintStatus[]
+  readonly exchanges: readonly ExchangeStatus[]
+  readonly paused: readonly BackgroundTask[]
+  readonly counters: Readonly<Record<string, number>>
+}
+
+/** What one exchange with one peer found and moved. */
+export interface ExchangeReport {
+  readonly peer: NodeId
+  /** True when the roots were equal at the end. */
+  readonly equal: boolean
+  readonly rowsSent: number
+  readonly rowsReceived: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly roundTrips: number
+  /** Rows that differed, by key; at most 100. */
+  readonly keys: readonly Uint8Array[]
+}
+
+/** One running node. All calls take effect on the whole cluster unless they say otherwise. */
+export interface HearsayNode extends AsyncDisposable {
+  readonly id: NodeId
+  addresses(): readonly string[]
+  get(key: Bytes, options?: RequestOptions): Promise<Uint8Array | undefined>
+  /** As `get`, with the version, what each replica answered and which were repaired. */
+  read(key: Bytes, options?: RequestOptions): Promise<ReadResult>
+  put(key: Bytes, value: Bytes, options?: WriteOptions): Promise<WriteResult>
+  delete(key: Bytes, options?: WriteOptions): Promise<WriteResult>
+  status(): Status
+  /** One string with which another machine can join: addresses, cluster id and the cluster key. */
+  invite(): string
+  /** Stops a background task on this node until `resume`, also across restarts. */
+  pause(task: BackgroundTask): Promise<void>
+  resume(task: BackgroundTask): Promise<void>
+  /** Runs one exchange with each peer (or the one named) now, even while paused. */
+  repair(options?: { peer?: NodeId; signal?: AbortSignal }): Promise<readonly ExchangeReport[]>
+  /** Forgets the hints this node keeps; anti-entropy carries the rows instead. Resolves with their count. */
+  dropHints(): Promise<number>
+  /** Resolves when the node has left no request unanswered and its store is closed. */
+  close(): Promise<void>
+}
+
+export interface NodeOptions {
+  /** The data directory. Created with mode 0700 if missing. */
+  readonly path: string
+  /** Where to listen for other nodes. @default ['/ip4/0.0.0.0/tcp/7373'] */
+  readonly listen?: readonly string[]
+  /** An invite of a running cluster. Only looked at while the directory belongs to no cluster. */
+  readonly join?: string
+  /** Replication factor, fixed when the cluster is created. @default 3 */
+  readonly n?: number
+  /** Receives log events. @default none */
+  readonly log?: (level: 'debug' | 'info' | 'warn', event: string, fields: object) => void
+}

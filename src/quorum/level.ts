@@ -1,0 +1,42 @@
+/**
+ * A level says how many replicas must answer before a request does. It is a word or a whole number;
+ * `needed` turns it into the count for a key with so many owners.
+ */
+import { HearsayError } from '../errors.ts'
+
+const words = ['one', 'two', 'three', 'quorum', 'all'] as const
+
+export type Level = (typeof words)[number] | number
+
+/** Reads a level as a person or a program wrote it. Throws `ERR_LEVEL`. */
+export function parseLevel(text: string | number): Level {
+  if (typeof text === 'number') {
+    if (Number.isInteger(text) && text >= 1) return text
+  } else {
+    const word = words.find(w => w === text.toLowerCase())
+    if (word !== undefined) return word
+    if (/^[1-9][0-9]{0,3}$/.test(text)) return Number(text)
+  }
+  throw new HearsayError(
+    'ERR_LEVEL',
+    `There is no level ${JSON.stringify(text)}; use ${words.join(', ')} or a whole number from 1.`
+  )
+}
+
+/** How many of `owners` replicas the level asks for. May be more than there are: see coordinator. */
+export function needed(level: Level, owners: number): number {
+  switch (level) {
+    case 'one':
+      return 1
+    case 'two':
+      return 2
+    case 'three':
+      return 3
+    case 'quorum':
+      return Math.floor(owners / 2) + 1
+    case 'all':
+      return owners
+    default:
+      return level
+  }
+}

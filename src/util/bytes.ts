@@ -1,0 +1,43 @@
+/** Small helpers over `Uint8Array`. Nothing here keeps what it is given. */
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8')
+
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text)
+}
+
+/** Bytes that are not UTF-8 come out as replacement characters: for people, not for programs. */
+export function text(bytes: Uint8Array): string {
+  return decoder.decode(bytes)
+}
+
+export function hex(bytes: Uint8Array): string {
+  let out = ''
+  for (const byte of bytes) out += byte.toString(16).padStart(2, '0')
+  return out
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
+}
+
+/** Lexicographic by unsigned bytes, a prefix before what it begins. */
+export function compare(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const difference = (a[i] as number) - (b[i] as number)
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}
+
+export function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && compare(a, b) === 0
+}
