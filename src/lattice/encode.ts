@@ -1,0 +1,111 @@
+/**
+ * The canonical bytes of rows, deltas and contexts: equal values give equal bytes on every node, on
+ * disk, on the wire and under the hash. Arrays of msgpack, everything in the order that the normal
+ * forms fix, 64-bit integers always as 64 bits. The first element is the format version.
+ *
+ * Decoding takes any bytes: what is not of this shape comes back as `undefined`, never as a throw.
+ * Decoded fields and values are views of the bytes given; the caller must not change those.
+ */
+import type { Context } from './context.ts'
+import { isActor, type Actor, type Dot } from './dot.ts'
+import { isTime, type Time } from './hlc.ts'
+import type { Delta, Entry, Row } from './row.ts'
+import { isTuple, pack, readList, unpack } from '../util/msgpack.ts'
+
+export const ROW_FORMAT = 1
+
+/** More than any honest row can hold in its bytes. */
+const ENTRIES_MAX = 1 << 20
+
+/** Owned by the caller. */
+export function encodeRow(row: Row): Uint8Array {
+  return pack([ROW_FORMAT, ...contextFields(row.context), entryFields(row.entries)])
+}
+
+export function decodeRow(bytes: Uint8Array): Row | undefined {
+  const fields = unpack(bytes)
+  if (!isTuple(fields, 4) || fields[0] !== ROW_FORMAT) return undefined
+  const context = readContext(fields[1], fields[2])
+  const entries = readEntries(fields[3])
+  return context && entries && { context, entries }
+}
+
+/** Owned by the caller. */
+export function encodeDelta(delta: Delta): Uint8Array {
+  return pack([
+    ROW_FORMAT,
+    ...contextFields(delta.base),
+    flatDots([delta.dot]),
+    flatDots(delta.replaced),
+    entryFields(delta.entries)
+  ])
+}
+
+export function decodeDelta(bytes: Uint8Array): Delta | undefined {
+  const fields = unpack(bytes)
+  if (!isTuple(fields, 6) || fields[0] !== ROW_FORMAT) return undefined
+  const base = readContext(fields[1], fields[2])
+  const dot = readDots(fields[3])?.[0]
+  const replaced = readDots(fields[4])
+  const entries = readEntries(fields[5])
+  return base && dot && replaced && entries && { dot, base, replaced, entries }
+}
+
+function contextFields(context: Context): [bigint[], bigint[]] {
+  const vector = [...context.vector].sort(([a], [b]) => (a < b ? -1 : 1))
+  return [vector.flat(), flatDots(context.loose)]
+}
+
+function readContext(vector: unknown, loose: unknown): Context | undefined {
+  const pairs = readDots(vector)
+  const dots = readDots(loose)
+  if (pairs === undefined || dots === undefined) return undefined
+  return { vector: new Map(pairs.map(pair => [pair.actor, pair.time])), loose: dots }
+}
+
+function flatDots(dots: readonly Dot[]): bigint[] {
+  return dots.flatMap(dot => [dot.actor, dot.time])
+}
+
+function readDots(flat: unknown): Dot[] | undefined {
+  if (!Array.isArray(flat) || flat.length % 2 !== 0) return undefined
+  const dots: Dot[] = []
+  for (let i = 0; i < flat.length; i += 2) {
+    const [actor, time] = [flat[i] as unknown, flat[i + 1] as unknown]
+    if (!isActor(actor) || !isTime(time)) return undefined
+    dots.push({ actor: actor as Actor, time: time as Time })
+  }
+  return dots
+}
+
+function entryFields(entries: readonly Entry[]): unknown[] {
+  return entries.map(({ dot, field, value, expiresAt }) => [
+    dot.actor,
+    dot.time,
+    field ?? null,
+    value ?? null,
+    expiresAt ?? null
+  ])
+}
+
+function readEntries(list: unknown): Entry[] | undefined {
+  return readList(list, ENTRIES_MAX, readEntry)
+}
+
+function readEntry(fields: unknown): Entry | undefined {
+  if (!isTuple(fields, 5)) return undefined
+  const [actor, time, field, value, expiresAt] = fields
+  if (!isActor(actor) || !isTime(time)) return undefined
+  if (!isBytesOrNull(field) || !isBytesOrNull(value)) return undefined
+  if (expiresAt !== null && !Number.isSafeInteger(expiresAt)) return undefined
+  return {
+    dot: { actor, time },
+    ...(field !== null && { field }),
+    ...(value !== null && { value }),
+    ...(expiresAt !== null && { expiresAt: expiresAt as number })
+  }
+}
+
+function isBytesOrNull(value: unknown): value is Uint8Array | null {
+  return value === null || value instanceof Uint8Array
+}

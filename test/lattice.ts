@@ -1,0 +1,215 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { contextOf, covers, fold, joinContexts, newestDot } from '../src/lattice/context.ts'
+import { compareDots, printDot } from '../src/lattice/dot.ts'
+import { decodeDelta, decodeRow, encodeDelta, encodeRow } from '../src/lattice/encode.ts'
+import { millisecondsOf, observe, tick, timeOf, TIME_ZERO } from '../src/lattice/hlc.ts'
+import {
+  assign,
+  erase,
+  join,
+  joinDelta,
+  ROW_EMPTY,
+  versionOf,
+  winner,
+  type Row
+} from '../src/lattice/row.ts'
+import { hex, text, utf8 } from '../src/util/bytes.ts'
+import { actor, history, play } from './fixtures/lattice-arbitrary.ts'
+
+const bytesOf = (row: Row) => hex(encodeRow(row))
+const pick = (rows: readonly Row[], i: number) => rows[i % rows.length] as Row
+const check = <T>(arbitrary: fc.Arbitrary<T>, law: (value: T) => void) =>
+  fc.assert(fc.property(arbitrary, law), { numRuns: 500 })
+
+t.test('the clock', async t => {
+  t.test('never gives a time twice, whatever the wall clock does', async t => {
+    check(fc.array(fc.nat(1_000), { minLength: 2 }), walls => {
+      let last = TIME_ZERO
+      for (const wall of walls) {
+        const next = tick(last, wall)
+        if (next <= last || millisecondsOf(next) < wall) throw new Error('went back')
+        last = next
+      }
+    })
+    t.pass()
+  })
+  t.test('carries a full counter into the milliseconds', async t => {
+    const full = (timeOf(5) + 0xffffn) as typeof TIME_ZERO
+    t.equal(tick(full, 5), timeOf(6))
+  })
+  t.test('follows a remote time, but not one that is too far ahead', async t => {
+    t.equal(observe(timeOf(10), timeOf(20), 15, 60_000), timeOf(20))
+    t.equal(observe(timeOf(10), timeOf(5), 15, 60_000), timeOf(10))
+    t.equal(observe(timeOf(10), timeOf(60_016), 15, 60_000), undefined)
+  })
+})
+
+t.test('join', async t => {
+  t.test('is commutative, associative and idempotent, byte for byte', async t => {
+    check(fc.tuple(history, fc.nat(), fc.nat(), fc.nat()), ([steps, i, j, k]) => {
+      const { rows } = play(steps)
+      const [a, b, c] = [pick(rows, i), pick(rows, j), pick(rows, k)]
+      if (bytesOf(join(a, b)) !== bytesOf(join(b, a))) throw new Error('not commutative')
+      if (bytesOf(join(a, join(b, c))) !== bytesOf(join(join(a, b), c)))
+        throw new Error('not associative')
+      if (bytesOf(join(a, a)) !== bytesOf(a)) throw new Error('not idempotent')
+    })
+    t.pass()
+  })
+  t.test('makes all replicas byte-identical after any history of late deltas', async t => {
+    check(
+      fc.tuple(history, fc.shuffledSubarray([0, 1, 2, 3], { minLength: 4 })),
+      ([steps, order]) => {
+        const { rows } = play(steps)
+        const forwards = rows.reduce(join)
+        const backwards = order.map(i => rows[i]!).reduceRight((sum, row) => join(row, sum))
+        if (bytesOf(forwards) !== bytesOf(backwards)) throw new Error('order matters')
+      }
+    )
+    t.pass()
+  })
+  t.test('never loses a write that no other write has seen', async t => {
+    check(history, steps => {
+      const { rows, deltas } = play(steps)
+      const all = rows.reduce(join)
+      for (const delta of deltas) {
+        const replaced = deltas.some(later =>
+          later.replaced.some(dot => compareDots(dot, delta.dot) === 0)
+        )
+        const lives = all.entries.some(entry => compareDots(entry.dot, delta.dot) === 0)
+        const erased = delta.entries.length === 0
+        if (!covers(all.context, delta.dot)) throw new Error('a write was not seen')
+        if (lives === (replaced || erased)) throw new Error('lost, or came back')
+      }
+    })
+    t.pass()
+  })
+})
+
+t.test('deltas', async t => {
+  t.test('in any order and number show what the whole rows would', async t => {
+    check(
+      history.chain(steps => {
+        const { deltas } = play(steps)
+        return fc.tuple(
+          fc.constant(deltas),
+          fc.shuffledSubarray(deltas, { minLength: deltas.length }),
+          fc.array(fc.nat())
+        )
+      }),
+      ([deltas, shuffled, again]) => {
+        const twice = again.flatMap(i => deltas.slice(i % (deltas.length + 1)).slice(0, 1))
+        const inOrder = deltas.reduce(joinDelta, ROW_EMPTY)
+        const mixed = [...shuffled, ...twice].reduce(joinDelta, ROW_EMPTY)
+        const visible = (row: Row) => row.entries.map(entry => printDot(entry.dot)).join()
+        if (visible(inOrder) !== visible(mixed)) throw new Error('order or repetition shows')
+        if (deltas.some(delta => !covers(mixed.context, delta.dot))) throw new Error('unseen')
+        if (bytesOf(join(inOrder, mixed)) !== bytesOf(join(mixed, inOrder)))
+          throw new Error('not joined')
+      }
+    )
+    t.pass()
+  })
+  t.test('keep owners in step byte for byte when they arrive in order', async t => {
+    const inStep = history.map(steps =>
+      steps
+        .filter(step => step.do === 'put' || step.do === 'delete')
+        .map(step => ({ ...step, sendTo: [0, 1, 2, 3] }))
+    )
+    check(inStep, steps => {
+      const { rows } = play(steps)
+      if (new Set(rows.map(bytesOf)).size !== 1) throw new Error('out of step')
+      if (rows.some(row => row.context.loose.length > 0)) throw new Error('a dot stayed loose')
+    })
+    t.pass()
+  })
+  t.test('without their predecessor stay loose, so that the predecessor is not lost', async t => {
+    const dots = [1, 2].map(ms => ({ actor: actor(0), time: timeOf(ms) }))
+    const first = assign(ROW_EMPTY, utf8('one'), dots[0]!)
+    const second = assign(joinDelta(ROW_EMPTY, first), utf8('two'), dots[1]!)
+    const late = joinDelta(ROW_EMPTY, second)
+    t.equal(late.context.vector.size, 0)
+    t.equal(covers(late.context, dots[1]!), true)
+    const whole = joinDelta(joinDelta(ROW_EMPTY, first), second)
+    t.equal(bytesOf(join(late, whole)), bytesOf(whole))
+  })
+})
+
+t.test('a register', async t => {
+  const dot = (i: number, ms: number) => ({ actor: actor(i), time: timeOf(ms) })
+  t.test('shows the highest version of concurrent values', async t => {
+    const a = joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('a'), dot(0, 5)))
+    const b = joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('b'), dot(1, 4)))
+    const both = join(a, b)
+    t.equal(both.entries.length, 2)
+    t.equal(text(winner(both)!.value!), 'a')
+  })
+  t.test('is replaced by what causally follows, even with an older clock', async t => {
+    const a = joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('future'), dot(0, 1_000)))
+    const b = joinDelta(a, assign(a, utf8('now'), dot(1, 4)))
+    t.equal(text(winner(join(a, b))!.value!), 'now')
+  })
+  t.test('deleted is a tombstone that old values cannot undo', async t => {
+    const a = joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('a'), dot(0, 1)))
+    const gone = joinDelta(a, erase(a, dot(0, 2)))
+    t.equal(winner(join(gone, a)), undefined)
+    t.same(versionOf(gone), dot(0, 2))
+    t.equal(bytesOf(join(gone, a)), bytesOf(gone))
+  })
+  t.test('an unseen write survives a delete', async t => {
+    const a = joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('a'), dot(0, 1)))
+    const gone = joinDelta(a, erase(a, dot(0, 9)))
+    const other = joinDelta(a, assign(a, utf8('b'), dot(1, 2)))
+    t.equal(text(winner(join(gone, other))!.value!), 'b')
+  })
+})
+
+t.test('contexts keep one normal form', async t => {
+  const dots = fc.array(
+    fc.record({ actor: fc.nat(2).map(actor), time: fc.integer({ min: 1, max: 9 }).map(timeOf) })
+  )
+  check(fc.tuple(dots, dots), ([a, b]) => {
+    const joined = joinContexts(contextOf(a), b.reduce(fold, contextOf([])))
+    for (const loose of joined.loose) {
+      if (loose.time <= (joined.vector.get(loose.actor) ?? 0n)) throw new Error('covered loose dot')
+    }
+    const texts = joined.loose.map(printDot)
+    if (texts.join() !== [...new Set(texts)].sort().join()) throw new Error('not sorted once')
+  })
+  t.equal(newestDot(contextOf([])), undefined)
+})
+
+t.test('encoding', async t => {
+  t.test('gives rows and deltas back, and equal rows give equal bytes', async t => {
+    check(history, steps => {
+      const { rows, deltas } = play(steps)
+      for (const row of rows) {
+        const again = decodeRow(encodeRow(row))
+        if (!again || bytesOf(again) !== bytesOf(row)) throw new Error('row changed')
+      }
+      for (const delta of deltas) {
+        const again = decodeDelta(encodeDelta(delta))
+        if (!again || hex(encodeDelta(again)) !== hex(encodeDelta(delta)))
+          throw new Error('delta changed')
+      }
+    })
+    t.pass()
+  })
+  t.test('takes any bytes without throwing', async t => {
+    const row = play([{ do: 'put', at: 0, clock: 1, sendTo: [] }]).rows[0]!
+    const good = encodeRow(row)
+    check(
+      fc.tuple(fc.uint8Array({ maxLength: 80 }), fc.nat(), fc.nat(255)),
+      ([noise, at, byte]) => {
+        decodeRow(noise)
+        decodeDelta(noise)
+        const flipped = good.slice()
+        flipped[at % good.length] = byte
+        decodeRow(flipped)
+      }
+    )
+    t.equal(decodeRow(new Uint8Array()), undefined)
+    t.equal(decodeRow(good.subarray(0, good.length - 1)), undefined)
+  })
+})
