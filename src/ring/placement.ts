@@ -1,0 +1,125 @@
+/**
+ * Who owns a slot: weighted rendezvous hashing. Every member draws a score for every slot from its id
+ * alone, and the highest scores own it, in that order. So the same members give the same owners on
+ * every node, without talking, and a member that comes or goes moves no slot between two others.
+ * Expected shares are proportional to weights. Zones are not looked at.
+ */
+import type { NodeId } from '../util/node-id.ts'
+import { utf8 } from '../util/bytes.ts'
+import { fingerprint, type Member, type MemberState, type MemberTable } from './members.ts'
+import { combine, hash64, type Hash64 } from './mix.ts'
+import { SLOTS } from './slot.ts'
+
+export interface Placement {
+  /** Every member that could own a slot, in ascending order of ids. */
+  readonly nodes: readonly NodeId[]
+  /** The preference list of a slot: the smaller of `n` and the number of members, best first. */
+  owners(slot: number): readonly NodeId[]
+}
+
+/** The member table and what follows from it. */
+export interface View {
+  readonly fingerprint: string
+  readonly table: MemberTable
+  /** Members that are `up` or `leaving`: whom reads ask. Empty lists while there are none. */
+  readonly current: Placement
+  /** Members that are `up` or `joining`. The same object as `current` unless `changing`. */
+  readonly next: Placement
+  /** True while somebody joins or leaves: writes then go to both placements. */
+  readonly changing: boolean
+  ownersOf(slot: number): Owners
+}
+
+export interface Owners {
+  readonly current: readonly NodeId[]
+  readonly next: readonly NodeId[]
+}
+
+interface Candidate {
+  readonly id: NodeId
+  readonly weight: number
+  readonly hash: Hash64
+}
+
+export function placement(members: Iterable<Pick<Member, 'id' | 'weight'>>, n: number): Placement {
+  const candidates = Array.from(members, ({ id, weight }) => ({
+    id,
+    weight,
+    hash: hash64(utf8(id))
+  }))
+  candidates.sort((a, b) => (a.id < b.id ? -1 : 1))
+  const lists: (readonly NodeId[] | undefined)[] = []
+  return {
+    nodes: candidates.map(candidate => candidate.id),
+    owners: slot => (lists[slot] ??= preferenceList(candidates, slot, n))
+  }
+}
+
+export function viewOf(table: MemberTable, n: number): View {
+  const members = [...table]
+  const within = (states: readonly MemberState[]): Placement =>
+    placement(
+      members.filter(member => states.includes(member.state)),
+      n
+    )
+  const changing = members.some(({ state }) => state === 'joining' || state === 'leaving')
+  const current = within(['up', 'leaving'])
+  const next = changing ? within(['up', 'joining']) : current
+  return {
+    fingerprint: fingerprint(table),
+    table,
+    current,
+    next,
+    changing,
+    ownersOf: slot => ({ current: current.owners(slot), next: next.owners(slot) })
+  }
+}
+
+/** The slots that all of `nodes` own, ascending. Works through every slot: keep the answer. */
+export function sharedSlots(placement: Placement, ...nodes: readonly NodeId[]): Uint16Array {
+  const slots: number[] = []
+  for (let slot = 0; slot < SLOTS; slot++) {
+    const owners = placement.owners(slot)
+    if (nodes.every(node => owners.includes(node))) slots.push(slot)
+  }
+  return Uint16Array.from(slots)
+}
+
+function preferenceList(candidates: readonly Candidate[], slot: number, n: number): NodeId[] {
+  return candidates
+    .map(({ id, weight, hash }) => ({ id, score: score(hash, weight, slot) }))
+    .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1))
+    .slice(0, n)
+    .map(({ id }) => id)
+}
+
+/**
+ * weight / -ln(u) for a u drawn evenly from (0, 1): the highest of several such scores is each one's
+ * with a probability proportional to its weight.
+ */
+function score([high, low]: Hash64, weight: number, slot: number): number {
+  const [a, b] = combine(high, low, slot)
+  const u = ((a >>> 0) * 2 ** 20 + (b >>> 12) + 0.5) / 2 ** 52
+  return weight / minusLn(u)
+}
+
+/**
+ * -ln(u) for 0 < u < 1 by additions, multiplications and divisions alone. These are exact to the bit
+ * in every JavaScript engine; `Math.log` is not, and nodes must agree to the bit.
+ */
+function minusLn(u: number): number {
+  let mantissa = u
+  let exponent = 0
+  for (; mantissa < 0.75; exponent++) mantissa *= 2
+  const s = (mantissa - 1) / (mantissa + 1)
+  const square = s * s
+  let power = s
+  let sum = 0
+  for (let k = 1; k <= 21; k += 2) {
+    sum += power / k
+    power *= square
+  }
+  return exponent * LN_2 - 2 * sum
+}
+
+const LN_2 = 0.6931471805599453
