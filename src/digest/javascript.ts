@@ -1,0 +1,204 @@
+/**
+ * The forest in plain TypeScript: the same promises, the same algorithm and the same refusals as the
+ * one in WebAssembly, byte for byte. The oracle of the tests and the other side of the benchmark.
+ *
+ * Not promised: a limit on memory.
+ */
+import type { Forest, SlotGroup } from './forest.ts'
+import { hashInto, keyedHashInto, toWords, type Words } from './javascript-blake3.ts'
+import { Nodes, Tree } from './javascript-tree.ts'
+import {
+  checkDepth,
+  checkGroup,
+  checkKey,
+  checkLevel,
+  checkPair,
+  checkRow,
+  checkSlot,
+  DEPTH_MAX,
+  DIGEST_BYTES,
+  freedGroup,
+  groupDepthFor,
+  missingRow,
+  SLOTS
+} from './limits.ts'
+
+/** A forest without WebAssembly, hashing under `key` (32 bytes). */
+export function createJavaScriptForest(key: Uint8Array): Forest {
+  return new JavaScriptForest(key)
+}
+
+interface Folded {
+  readonly slot: number
+  readonly stamp: number
+  readonly tree: Tree
+}
+
+class JavaScriptForest implements Forest {
+  readonly #key: Words
+  readonly #empty: Tree
+  readonly #trees: (Tree | undefined)[] = Array.from({ length: SLOTS })
+  readonly #stamps = new Float64Array(SLOTS)
+  #folded: Folded | undefined
+
+  constructor(key: Uint8Array) {
+    checkKey(key)
+    this.#key = toWords(key)
+    this.#empty = new Tree(this.#key, 0)
+  }
+
+  digest(bytes: Uint8Array): Uint8Array {
+    const out = new Uint8Array(DIGEST_BYTES)
+    keyedHashInto(this.#key, bytes, out, 0)
+    return out
+  }
+
+  digestMany(rows: readonly Uint8Array[]): Uint8Array {
+    const out = new Uint8Array(rows.length * DIGEST_BYTES)
+    rows.forEach((row, i) => keyedHashInto(this.#key, row, out, i * DIGEST_BYTES))
+    return out
+  }
+
+  hash(bytes: Uint8Array): Uint8Array {
+    const out = new Uint8Array(DIGEST_BYTES)
+    hashInto(bytes, out, 0)
+    return out
+  }
+
+  add(slot: number, tokenHigh: number, digest: Uint8Array): void {
+    checkRow(slot, tokenHigh, digest)
+    const tree = (this.#trees[slot] ??= new Tree(this.#key, 0))
+    tree.add(tokenHigh, toWords(digest))
+    this.#stamp(slot)
+  }
+
+  remove(slot: number, tokenHigh: number, digest: Uint8Array): void {
+    checkRow(slot, tokenHigh, digest)
+    const removed = this.#trees[slot]?.remove(tokenHigh, toWords(digest)) ?? false
+    if (!removed) throw missingRow(slot)
+    this.#stamp(slot)
+  }
+
+  #stamp(slot: number): void {
+    this.#stamps[slot] = this.stampOf(slot) + 1
+  }
+
+  /** Changes with the slot's rows. */
+  stampOf(slot: number): number {
+    return this.#stamps[slot] as number
+  }
+
+  #tree(slot: number): Tree {
+    checkSlot(slot)
+    return this.#trees[slot] ?? this.#empty
+  }
+
+  rows(slot: number): number {
+    return this.#tree(slot).rows
+  }
+
+  depth(slot: number): number {
+    return this.#tree(slot).depth
+  }
+
+  reset(slot: number, depth: number): void {
+    checkSlot(slot)
+    checkDepth(depth, DEPTH_MAX)
+    this.#trees[slot] = depth === 0 ? undefined : new Tree(this.#key, depth)
+    this.#stamp(slot)
+  }
+
+  level(slot: number, depth: number, level: number, first: number, count: number): Uint8Array {
+    const tree = this.#tree(slot)
+    checkDepth(depth, tree.depth)
+    checkLevel(depth, level, first, count)
+    const asked = depth === tree.depth ? tree : this.#foldedTree(slot, tree, depth)
+    asked.refresh()
+    return asked.nodes.read(level, first, count)
+  }
+
+  /** Kept until another one is asked for, because an exchange reads a tree level by level. */
+  #foldedTree(slot: number, tree: Tree, depth: number): Tree {
+    const stamp = this.stampOf(slot)
+    const kept = this.#folded
+    if (kept?.slot === slot && kept.stamp === stamp && kept.tree.depth === depth) return kept.tree
+    this.#folded = { slot, stamp, tree: tree.fold(depth) }
+    return this.#folded.tree
+  }
+
+  root(slot: number): Uint8Array {
+    return this.level(slot, this.depth(slot), 0, 0, 1)
+  }
+
+  /** The hash words of the slot's root, up to date; not to be changed. */
+  rootWords(slot: number): Words {
+    const tree = this.#tree(slot)
+    tree.refresh()
+    return tree.nodes.words.subarray(8, 16)
+  }
+
+  group(slots: Uint16Array): SlotGroup {
+    checkGroup(slots)
+    return new JavaScriptGroup(this, this.#key, slots.slice())
+  }
+
+  difference(a: Uint8Array, b: Uint8Array): Uint32Array {
+    checkPair(a, b)
+    const found: number[] = []
+    for (let i = 0; i < a.length / DIGEST_BYTES; i++) if (!same(a, b, i)) found.push(i)
+    return Uint32Array.from(found)
+  }
+}
+
+class JavaScriptGroup implements SlotGroup {
+  readonly slots: Uint16Array
+  readonly depth: number
+  readonly #forest: JavaScriptForest
+  /** Undefined after `free`. */
+  #nodes: Nodes | undefined
+  /** The stamps of the roots that were copied; below 0 before the first time. */
+  readonly #seen: Float64Array
+
+  constructor(forest: JavaScriptForest, key: Words, slots: Uint16Array) {
+    this.slots = slots
+    this.depth = groupDepthFor(slots.length)
+    this.#forest = forest
+    this.#nodes = new Nodes(key, this.depth)
+    for (let i = 1; i < 1 << this.depth; i++) this.#nodes.mark(i)
+    this.#seen = new Float64Array(slots.length).fill(-1)
+  }
+
+  level(level: number, first: number, count: number): Uint8Array {
+    if (this.#nodes === undefined) throw freedGroup()
+    checkLevel(this.depth, level, first, count)
+    this.#refresh(this.#nodes)
+    return this.#nodes.read(level, first, count)
+  }
+
+  #refresh(nodes: Nodes): void {
+    this.slots.forEach((slot, i) => {
+      const stamp = this.#forest.stampOf(slot)
+      if (this.#seen[i] === stamp) return
+      this.#seen[i] = stamp
+      const leaf = (1 << this.depth) + i
+      nodes.words.set(this.#forest.rootWords(slot), 8 * leaf)
+      if (leaf > 1) nodes.mark(leaf >>> 1)
+    })
+    nodes.sweepParents()
+  }
+
+  root(): Uint8Array {
+    return this.level(0, 0, 1)
+  }
+
+  free(): void {
+    this.#nodes = undefined
+  }
+}
+
+function same(a: Uint8Array, b: Uint8Array, hash: number): boolean {
+  for (let i = hash * DIGEST_BYTES; i < (hash + 1) * DIGEST_BYTES; i++) {
+    if (a[i] !== b[i]) return false
+  }
+  return true
+}
