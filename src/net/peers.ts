@@ -1,0 +1,296 @@
+/**
+ * The other nodes: one stream of requests to each, opened when first needed, and who is there.
+ *
+ *     connection ──► stream ──► hello each way ──► agree: the peer is there
+ *                                              └─► disagree: the connection is closed
+ *
+ * Promised: requests made while a connection is being opened share it. A peer is reported once
+ * when the first hello with it succeeded, in either direction, and once when its last connection is
+ * gone. A connection over which nobody says hello in time is closed.
+ */
+import type { Connection, Stream } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { HearsayError, NetworkError } from '../errors.ts'
+import type { Cancel, Handler, Log, Meter, Protocol, Timers } from '../ports.ts'
+import type { NodeId } from '../util/node-id.ts'
+import { peerOf } from './book.ts'
+import type { AddressBook } from './book.ts'
+import { Epochs } from './epochs.ts'
+import { dialFailure, streamFailure } from './failure.ts'
+import { disagreement } from './hello.ts'
+import type { Hello } from './hello.ts'
+import type { Host } from './host.ts'
+import { DIAL_MS_MAX, HELLO_MS_MAX, REQUEST_STREAMS_MAX } from './limits.ts'
+import { RpcClient } from './rpc.ts'
+import { RpcServer } from './serve.ts'
+
+export interface PeersComponents {
+  readonly host: Host
+  readonly timers: Timers
+  readonly log: Log
+  readonly meter: Meter
+  readonly book: AddressBook
+  readonly handlers: ReadonlyMap<Protocol, Handler>
+}
+
+export interface PeersInit {
+  readonly hello: Hello
+  readonly onPeer: (peer: NodeId, connected: boolean) => void
+}
+
+interface Opening {
+  readonly promise: Promise<RpcClient>
+  client?: RpcClient
+}
+
+export class Peers {
+  readonly #components: PeersComponents
+  readonly #init: PeersInit
+  readonly #protocol: string
+  readonly #epochs = new Epochs()
+  readonly #clients = new Map<NodeId, Opening>()
+  readonly #servers = new Set<RpcServer>()
+  readonly #present = new Set<NodeId>()
+  readonly #probation = new Map<Connection, Cancel>()
+  #stopped = false
+
+  constructor(components: PeersComponents, init: PeersInit) {
+    this.#components = components
+    this.#init = init
+    this.#protocol = `/hearsay/${init.hello.clusterId}/rpc/1`
+    const { host } = components
+    host.addEventListener('connection:open', ({ detail }) => this.#onConnection(detail))
+    host.addEventListener('connection:close', ({ detail }) => this.#endProbation(detail))
+    host.addEventListener('peer:disconnect', ({ detail }) => {
+      this.#onGone(detail.toString() as NodeId)
+    })
+  }
+
+  /** Before the host starts, so that nobody finds it deaf. */
+  async start(): Promise<void> {
+    const options = { maxInboundStreams: REQUEST_STREAMS_MAX }
+    const serve = (stream: Stream, connection: Connection) => this.#serve(stream, connection)
+    await this.#components.host.handle(this.#protocol, serve, options)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    const why = 'this node is stopping'
+    for (const { client } of this.#clients.values()) client?.end(why)
+    for (const server of this.#servers) server.end(why)
+    for (const cancel of this.#probation.values()) cancel()
+    this.#clients.clear()
+    this.#probation.clear()
+  }
+
+  present(): readonly NodeId[] {
+    return [...this.#present]
+  }
+
+  isPresent(peer: NodeId): boolean {
+    return this.#present.has(peer)
+  }
+
+  /** The stream to a peer, if it is open now. */
+  open(peer: NodeId): RpcClient | undefined {
+    return this.#clients.get(peer)?.client
+  }
+
+  /** The stream to a peer, opened if need be. Rejects with `HearsayError`; nothing was sent. */
+  client(peer: NodeId): Promise<RpcClient> {
+    const known = this.#clients.get(peer)
+    if (known !== undefined) return known.promise
+    if (this.#stopped) return Promise.reject(stopped())
+    const opening: Opening = { promise: this.#connect(peer) }
+    this.#clients.set(peer, opening)
+    opening.promise.then(
+      client => this.#opened(peer, opening, client),
+      () => this.#forget(peer, opening)
+    )
+    return opening.promise
+  }
+
+  /** Resolves with the id of the node at `address` after the hello. Rejects with `HearsayError`. */
+  async dial(address: Multiaddr, signal: AbortSignal): Promise<NodeId> {
+    const connection = await this.#dial(address, address.toString(), signal)
+    const peer = connection.remotePeer.toString() as NodeId
+    const { book } = this.#components
+    if (book.get(peer).length === 0) book.learn(peer, [address.toString()])
+    await this.client(peer)
+    return peer
+  }
+
+  async #dial(
+    target: Multiaddr | readonly Multiaddr[],
+    name: string,
+    signal: AbortSignal
+  ): Promise<Connection> {
+    if (this.#stopped) throw stopped()
+    this.#components.meter.count('network.dials')
+    try {
+      return await this.#components.host.dial('getComponents' in target ? target : [...target], {
+        signal
+      })
+    } catch (error) {
+      this.#components.meter.count('network.dials-failed')
+      throw dialFailure(name, error)
+    }
+  }
+
+  async #connect(peer: NodeId): Promise<RpcClient> {
+    const [connection, stream] = await this.#streamTo(peer)
+    const client = new RpcClient(
+      { ...this.#components, stream },
+      { peer, onEnd: () => this.#onClientEnd(peer, client) }
+    )
+    const theirs = await client.hello(this.#init.hello)
+    const fault = this.#greet(connection, theirs)
+    if (fault === undefined) return client
+    connection.close().catch((error: Error) => connection.abort(error))
+    throw new HearsayError('ERR_CLUSTER_MISMATCH', `The node at ${nameOf(connection)} ${fault}.`)
+  }
+
+  async #streamTo(peer: NodeId): Promise<readonly [Connection, Stream]> {
+    const live = this.#live(peer)
+    const stream = live === undefined ? undefined : await this.#tryStream(live)
+    if (live !== undefined && stream !== undefined) return [live, stream]
+    const connection = await this.#reach(peer)
+    return [connection, await this.#openStream(connection)]
+  }
+
+  /** `undefined` if the connection was on its way out: it is ended, and a new one can be made. */
+  async #tryStream(connection: Connection): Promise<Stream | undefined> {
+    try {
+      return await this.#openStream(connection)
+    } catch (error) {
+      const { cause } = error as Error
+      if (!(cause instanceof Error) || !/Closed|Reset/.test(cause.name)) throw error
+      this.#components.meter.count('network.connections-stale')
+      connection.abort(cause)
+      return undefined
+    }
+  }
+
+  #live(peer: NodeId): Connection | undefined {
+    const connections = this.#components.host.getConnections(peerIdFromString(peer))
+    return connections.findLast(connection => connection.status === 'open')
+  }
+
+  #reach(peer: NodeId): Promise<Connection> {
+    const addresses = this.#components.book.get(peer)
+    if (addresses.length === 0) {
+      throw new NetworkError(`No address of the node ${peer} is known.`, true)
+    }
+    return this.#dial(addresses, nameOfAll(addresses), AbortSignal.timeout(DIAL_MS_MAX))
+  }
+
+  async #openStream(connection: Connection): Promise<Stream> {
+    try {
+      return await connection.newStream(this.#protocol, {
+        signal: AbortSignal.timeout(HELLO_MS_MAX),
+        maxOutboundStreams: REQUEST_STREAMS_MAX
+      })
+    } catch (error) {
+      const failure = streamFailure(nameOf(connection), error)
+      if (failure.code === 'ERR_CLUSTER_MISMATCH') connection.abort(failure)
+      throw failure
+    }
+  }
+
+  #opened(peer: NodeId, opening: Opening, client: RpcClient): void {
+    if (this.#stopped) client.end('this node is stopping')
+    if (client.ended) this.#forget(peer, opening)
+    else opening.client = client
+  }
+
+  #onClientEnd(peer: NodeId, client: RpcClient): void {
+    const opening = this.#clients.get(peer)
+    if (opening?.client === client) this.#forget(peer, opening)
+  }
+
+  #forget(peer: NodeId, opening: Opening): void {
+    if (this.#clients.get(peer) === opening) this.#clients.delete(peer)
+  }
+
+  #serve(stream: Stream, connection: Connection): void {
+    const server = new RpcServer(
+      { ...this.#components, stream },
+      {
+        peer: connection.remotePeer.toString() as NodeId,
+        hello: this.#init.hello,
+        onHello: theirs => this.#greet(connection, theirs) === undefined,
+        onEnd: ended => this.#servers.delete(ended)
+      }
+    )
+    if (this.#stopped) return server.end('this node is stopping')
+    this.#servers.add(server)
+  }
+
+  /** Takes the peer in, or says what keeps it out. */
+  #greet(connection: Connection, theirs: Hello): string | undefined {
+    const peer = connection.remotePeer.toString() as NodeId
+    const fault = disagreement(this.#init.hello, theirs)
+    if (fault !== undefined) {
+      this.#components.meter.count('network.hellos-refused')
+      this.#components.log.warn('peer-refused', { peer, reason: fault })
+      return fault
+    }
+    this.#noteEpoch(connection, peer, theirs.epoch)
+    this.#endProbation(connection)
+    if (this.#stopped || connection.status !== 'open' || this.#present.has(peer)) return undefined
+    this.#present.add(peer)
+    this.#init.onPeer(peer, true)
+    return undefined
+  }
+
+  /** A new start of a peer ends what was open to the last one, which may not know it is dead. */
+  #noteEpoch(connection: Connection, peer: NodeId, epoch: string): void {
+    const change = this.#epochs.note(peer, epoch)
+    if (change === 'same') return
+    if (change === 'returned') this.#components.log.warn('duplicate-identity', { peer })
+    for (const other of this.#components.host.getConnections(connection.remotePeer)) {
+      if (other !== connection) other.abort(new Error('the other node was started again'))
+    }
+  }
+
+  #onConnection(connection: Connection): void {
+    const peer = connection.remotePeer.toString() as NodeId
+    if (connection.direction === 'outbound') {
+      // Whoever waits for it hears of a failure; otherwise the next request tries again.
+      this.client(peer).catch((error: Error) => {
+        this.#components.log.debug('peer-not-opened', { peer, reason: error.message })
+      })
+    }
+    const late = this.#components.timers.after(2 * HELLO_MS_MAX, () => {
+      this.#probation.delete(connection)
+      if (this.#present.has(peer)) return
+      this.#components.meter.count('network.hellos-missing')
+      connection.abort(new Error('no hello came in time'))
+    })
+    this.#probation.set(connection, late)
+  }
+
+  #endProbation(connection: Connection): void {
+    this.#probation.get(connection)?.()
+    this.#probation.delete(connection)
+  }
+
+  #onGone(peer: NodeId): void {
+    if (this.#present.delete(peer)) this.#init.onPeer(peer, false)
+  }
+}
+
+function nameOf(connection: Connection): string {
+  return connection.remoteAddr.toString()
+}
+
+function nameOfAll(addresses: readonly Multiaddr[]): string {
+  const [first] = addresses
+  if (addresses.length === 1) return String(first)
+  return `${first === undefined ? '' : peerOf(first)} (${addresses.length} addresses)`
+}
+
+function stopped(): NetworkError {
+  return new NetworkError('This node is not running.', true)
+}
