@@ -1,0 +1,68 @@
+/** Turns what LMDB and the file system say into a sentence that says what to do. */
+import { HearsayError, StoreError } from '../errors.ts'
+import { damaged } from './lmdb-file.ts'
+
+/** LMDB's own codes for a file that is not what it should be. */
+const corrupt = new Map([
+  [-30_793, 'it is not an LMDB file'],
+  [-30_794, 'it was written by another version of LMDB'],
+  [-30_796, 'LMDB found it corrupt'],
+  [-30_797, 'a page of it is missing']
+])
+
+/** By errno, as LMDB reports them, and by name, as Node.js does. */
+const reasons = new Map<unknown, string>([
+  [28, 'the disk is full; free some space, no restart is needed'],
+  ['ENOSPC', 'the disk is full; free some space'],
+  [122, 'the disk quota is used up; free some space, no restart is needed'],
+  [27, 'the file may not grow further; raise the limit on file sizes'],
+  [-30_792, 'the map of LMDB is full; free some space or move to a larger machine'],
+  [5, 'the disk failed, or is full; look at its health and its free space'],
+  ['EIO', 'the disk failed; look at its health'],
+  [30, 'the file system is read-only; make it writable'],
+  ['EROFS', 'the file system is read-only; make it writable'],
+  [13, 'permission is denied; give this user the directory'],
+  ['EACCES', 'permission is denied; give this user the directory'],
+  [12, 'there is not enough memory; give the process more']
+])
+
+export function explainOpen(error: unknown, path: string): HearsayError {
+  if (error instanceof HearsayError) return error
+  const fault = corrupt.get(codeOf(error) as number)
+  if (fault !== undefined) return damaged(path, fault)
+  return new StoreError(`Could not open ${path}: ${reason(error)}.`, { cause: error })
+}
+
+/** lmdb-js hands the cause of a failed commit out as a promise that rejects with it. */
+export async function explainCommit(error: unknown, path: string): Promise<StoreError> {
+  const cause = await causeOf(error)
+  return new StoreError(`Could not write to ${path}: ${reason(cause)}. Nothing was stored.`, {
+    cause
+  })
+}
+
+/** For every use after LMDB has given up. */
+export function brokenError(first: StoreError, path: string): StoreError {
+  return new StoreError(
+    `The disk failed while LMDB finished a write to ${path}. Look at its health, then restart the ` +
+      'node: what was acknowledged is kept.',
+    { cause: first }
+  )
+}
+
+async function causeOf(error: unknown): Promise<unknown> {
+  try {
+    await (error as { commitError?: Promise<never> }).commitError
+    return error
+  } catch (cause) {
+    return cause
+  }
+}
+
+function reason(error: unknown): string {
+  return reasons.get(codeOf(error)) ?? (error instanceof Error ? error.message : String(error))
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | undefined)?.code
+}
