@@ -22,7 +22,7 @@ const sources: Sources = new Map(
 /** One bad file, as the rules would see it. */
 const bad = (path: string, text: string): Sources => new Map([[path, text]])
 
-t.test('imports go down the layers only', async t => {
+void t.test('imports go down the layers only', async t => {
   t.ok(sources.size > 20, 'the sources were found')
   t.same(badImports(sources), [])
   const refused: [path: string, imported: string][] = [
@@ -52,7 +52,7 @@ t.test('imports go down the layers only', async t => {
   t.same(badImports(bad('repair/hints.ts', `import { x } from '../replica/replica.ts'`)), [])
 })
 
-t.test('no two parts import each other, directly or around', async t => {
+void t.test('no two parts import each other, directly or around', async t => {
   t.same(circles(sources), [])
   const around: Sources = new Map([
     ['ring/a.ts', `import { b } from '../wire/b.ts'`],
@@ -63,7 +63,7 @@ t.test('no two parts import each other, directly or around', async t => {
   t.same(circles(around), ['ring in circle', 'wire in circle', 'digest in circle'])
 })
 
-t.test('time, chance and I/O reach the engine through ports only', async t => {
+void t.test('time, chance and I/O reach the engine through ports only', async t => {
   t.same(ambientUses(sources), [])
   const uses = [
     'Date.now()',
@@ -91,7 +91,7 @@ t.test('time, chance and I/O reach the engine through ports only', async t => {
   t.ok(looked.has('lattice') && looked.has('replica') && looked.has('ring'), 'it looks at them')
 })
 
-t.test('no module awaits at its top level', async t => {
+void t.test('no module awaits at its top level', async t => {
   t.same(topLevelAwaits(sources), [])
   const awaits = [
     'const x = await f()',

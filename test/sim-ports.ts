@@ -1,0 +1,249 @@
+import t, { type Test } from 'tap'
+import * as errors from '../src/errors.ts'
+import type { StoreWrite } from '../src/ports.ts'
+import { text, utf8 } from '../src/util/bytes.ts'
+import { Endpoint } from './fixtures/sim/endpoint.ts'
+import { HostClock, Life } from './fixtures/sim/life.ts'
+import { CALM, Fabric, nodeId } from './fixtures/sim/network.ts'
+import { pump } from './fixtures/sim/pump.ts'
+import { Scheduler } from './fixtures/sim/scheduler.ts'
+import { Disk, FAST, SimStore } from './fixtures/sim/store.ts'
+import { Trace } from './fixtures/sim/trace.ts'
+import { storeSuite } from './fixtures/store-suite.ts'
+
+const STILL = { offsetMs: 0, driftPpm: 0 }
+
+/** A timeline with lives on it, without any engine. */
+function stage(seed = 1) {
+  const scheduler = new Scheduler(seed)
+  const trace = new Trace()
+  const life = (host = 0, clock = new HostClock(scheduler, STILL)) =>
+    new Life({ scheduler, trace, clock }, { host })
+  return { scheduler, trace, life }
+}
+
+function put(key: string, value = key): StoreWrite {
+  return { space: 'rows', key: utf8(key), value: utf8(value) }
+}
+
+void storeSuite(t, 'the simulated store', async t => {
+  const { scheduler, life } = stage()
+  const disk = new Disk('disk')
+  const flow = pump(scheduler)
+  t.teardown(() => flow.stop())
+  return {
+    open: async () =>
+      new SimStore(
+        { disk, life: life(), scheduler, errors, onCommit: () => {} },
+        { seed: 1, faults: () => FAST }
+      )
+  }
+})
+
+void t.test('a crash loses the commits under way, but never one that was told', async t => {
+  const kept = new Set<number>()
+  for (let seed = 0; seed < 40; seed++) {
+    const { scheduler, life } = stage(seed)
+    const disk = new Disk('disk')
+    const process = life()
+    const store = new SimStore(
+      { disk, life: process, scheduler, errors, onCommit: () => {} },
+      { seed, faults: () => ({ commitMinMs: 10, commitMeanMs: 10, refuse: 0 }) }
+    )
+    const told: string[] = []
+    for (const key of ['a', 'b', 'c', 'd']) void store.commit([put(key)]).then(() => told.push(key))
+    await scheduler.runUntil(30)
+    process.end()
+    const before = told.length
+    await scheduler.runUntil(1_000)
+    t.equal(told.length, before, 'nothing is told after the crash')
+    const found = disk.pairs('rows').map(([key]) => text(key))
+    t.same(found, ['a', 'b', 'c', 'd'].slice(0, found.length), 'the first ones made it')
+    t.ok(found.length >= told.length)
+    kept.add(found.length - told.length)
+  }
+  t.ok(kept.size > 2, 'how many made it differs')
+})
+
+void t.test('a refused commit stores nothing and says so', async t => {
+  const { scheduler, life } = stage()
+  const disk = new Disk('disk')
+  const store = new SimStore(
+    { disk, life: life(), scheduler, errors, onCommit: () => {} },
+    { seed: 1, faults: () => ({ ...FAST, refuse: 1 }) }
+  )
+  const refused = t.rejects(store.commit([put('a')]), { code: 'ERR_STORE' })
+  await scheduler.runUntil(100)
+  await refused
+  t.equal(disk.pairs('rows').length, 0)
+})
+
+void t.test('timers of a process that ended never fire, and a paused one is late', async t => {
+  const { scheduler, life } = stage()
+  const [dead, paused] = [life(0), life(1)]
+  const fired: string[] = []
+  dead.after(10, () => fired.push('dead'))
+  paused.after(10, () => fired.push(`paused ${scheduler.now}`))
+  const cancel = paused.after(10, () => fired.push('cancelled'))
+  cancel()
+  dead.end()
+  paused.pause(50)
+  await scheduler.runUntil(100)
+  t.same(fired, ['paused 50'])
+})
+
+void t.test('clocks drift, are off and jump, and monotonic time does not', async t => {
+  const { scheduler } = stage()
+  const clock = new HostClock(scheduler, { offsetMs: 5_000, driftPpm: 100 })
+  const [wall, mono] = [clock.wallMs(), clock.monoMs()]
+  await scheduler.runUntil(100_000)
+  t.equal(clock.wallMs() - wall, 100_010)
+  clock.jump(-60_000)
+  t.equal(clock.wallMs() - wall, 40_010)
+  t.equal(clock.monoMs() - mono, 100_010)
+})
+
+/** Two connected ends; what is sent to `b` comes back with `!`. */
+async function pair(t: Test, init: { seed?: number } = {}) {
+  const { scheduler, trace, life } = stage(init.seed)
+  const fabric = new Fabric({ scheduler, trace }, { seed: init.seed ?? 1 })
+  const [a, b] = [0, 1].map(host => new Endpoint({ fabric, life: life(host), errors })) as [
+    Endpoint,
+    Endpoint
+  ]
+  const peers: string[] = []
+  a.onPeer((peer, connected) => peers.push(`${peer} ${connected}`))
+  const served: string[] = []
+  b.handle('apply', async (_, body) => {
+    served.push(text(body))
+    return utf8(`${text(body)}!`)
+  })
+  b.handle('probe', () => new Promise(() => {}))
+  b.handle('read', () => Promise.reject(new errors.HearsayError('ERR_CORRUPT', 'It is broken.')))
+  await Promise.all([a.start(), b.start()])
+  a.learn(b.self, b.addresses())
+  t.teardown(() => [a, b].forEach(end => end.life.end()))
+  const ask = (protocol: 'apply' | 'probe' | 'read', what: string, deadlineMs = 1_000) =>
+    a.request(b.self, protocol, utf8(what), { deadlineMs })
+  return { scheduler, fabric, a, b, ask, peers, served }
+}
+
+void t.test('a request dials by itself, and both ends learn of the connection', async t => {
+  const { scheduler, a, b, ask, peers } = await pair(t)
+  const answered = ask('apply', 'hello')
+  await scheduler.runUntil(100)
+  t.equal(text(await answered), 'hello!')
+  t.same(peers, ['n1 true'])
+  t.same(a.connected(), ['n1'])
+  t.same(b.connected(), ['n0'])
+})
+
+void t.test('an error of the handler arrives with its code', async t => {
+  const { scheduler, ask } = await pair(t)
+  const failed = t.rejects(ask('read', ''), { code: 'ERR_REMOTE', remoteCode: 'ERR_CORRUPT' })
+  await scheduler.runUntil(100)
+  await failed
+})
+
+void t.test('a request that is not answered ends at its deadline, perhaps delivered', async t => {
+  const { scheduler, ask } = await pair(t)
+  const late = t.rejects(ask('probe', '', 500), { code: 'ERR_NETWORK', unsent: false })
+  await scheduler.runUntil(600)
+  await late
+})
+
+void t.test('what certainly never left is called unsent', async t => {
+  const { scheduler, fabric, a, b, ask } = await pair(t)
+  const unknown = t.rejects(a.request(nodeId(7), 'read', utf8(''), { deadlineMs: 9 }), {
+    code: 'ERR_NETWORK',
+    unsent: true
+  })
+  b.life.end()
+  const refused = t.rejects(ask('apply', 'x'), { code: 'ERR_NETWORK', unsent: true })
+  await scheduler.runUntil(500)
+  fabric.cut(0, 1)
+  const cut = t.rejects(ask('apply', 'x'), { code: 'ERR_NETWORK', unsent: true })
+  await scheduler.runUntil(5_000)
+  await Promise.all([unknown, refused, cut])
+})
+
+void t.test('a one-way cut delivers the request and loses the answer', async t => {
+  const { scheduler, fabric, ask, served } = await pair(t)
+  const first = ask('apply', 'first')
+  await scheduler.runUntil(100)
+  await first
+  fabric.cut(1, 0)
+  const second = t.rejects(ask('apply', 'second'), { code: 'ERR_NETWORK', unsent: false })
+  await scheduler.runUntil(2_000)
+  await second
+  t.same(served, ['first', 'second'])
+})
+
+void t.test('a cut connection breaks after a while and comes back when asked for', async t => {
+  const { scheduler, fabric, ask, peers } = await pair(t)
+  const first = ask('apply', 'first')
+  await scheduler.runUntil(100)
+  await first
+  fabric.cut(0, 1)
+  fabric.cut(1, 0)
+  await scheduler.runUntil(1_000)
+  t.same(peers, ['n1 true'], 'not at once')
+  await scheduler.runUntil(10_000)
+  t.same(peers, ['n1 true', 'n1 false'])
+  fabric.mendAll()
+  const second = ask('apply', 'second')
+  await scheduler.runUntil(11_000)
+  t.equal(text(await second), 'second!')
+  t.same(peers, ['n1 true', 'n1 false', 'n1 true'])
+})
+
+void t.test('a crash of the other end breaks what is under way', async t => {
+  const { scheduler, b, ask, peers } = await pair(t)
+  const first = ask('apply', 'first')
+  await scheduler.runUntil(100)
+  await first
+  const broken = t.rejects(ask('probe', '', 60_000), { code: 'ERR_NETWORK', unsent: false })
+  await scheduler.runUntil(200)
+  b.life.end()
+  await scheduler.runUntil(300)
+  await broken
+  t.same(peers, ['n1 true', 'n1 false'])
+})
+
+void t.test('messages are lost, repeated and overtaken, but no answer counts twice', async t => {
+  const { scheduler, fabric, ask, served } = await pair(t)
+  const first = ask('apply', 'first')
+  await scheduler.runUntil(100)
+  await first
+  served.length = 0
+  fabric.faults = { ...CALM, delayMeanMs: 20, loss: 0.2, duplicate: 0.3 }
+  const sent = Array.from({ length: 200 }, (_, i) => String(i))
+  const outcomes = Promise.allSettled(sent.map(what => ask('apply', what)))
+  await scheduler.runUntil(5_000)
+  const answered = (await outcomes).filter(({ status }) => status === 'fulfilled').length
+  t.ok(answered > 100 && answered < 180, `${answered} answered`)
+  const once = new Set(served)
+  t.ok(once.size < 180, 'some were lost')
+  t.ok(served.length > once.size, 'some came twice')
+  t.not([...once].join(), sent.filter(what => once.has(what)).join(), 'some were overtaken')
+  t.ok(answered < once.size, 'some answers were lost')
+})
+
+void t.test('gossip reaches those behind others too', async t => {
+  const { scheduler, trace, life } = stage()
+  const fabric = new Fabric({ scheduler, trace }, { seed: 1 })
+  const ends = [0, 1, 2, 3].map(host => new Endpoint({ fabric, life: life(host), errors }))
+  const heard: string[] = []
+  for (const end of ends)
+    end.onGossip((from, body) => heard.push(`${end.self}<${from} ${text(body)}`))
+  for (const end of ends) await end.start()
+  const [first, second, third] = ends as [Endpoint, Endpoint, Endpoint]
+  first.publish(utf8('nobody'))
+  const dialled = Promise.all([first.dial('sim/n1'), second.dial('sim/n2')])
+  await scheduler.runUntil(100)
+  t.same(await dialled, ['n1', 'n2'])
+  third.publish(utf8('news'))
+  await scheduler.runUntil(200)
+  t.same(heard.sort(), ['n0<n2 news', 'n1<n2 news'])
+  t.throws(() => third.publish(new Uint8Array(20_000)), { code: 'ERR_ARGUMENT' })
+})
