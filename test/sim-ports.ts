@@ -9,6 +9,7 @@ import { pump } from './fixtures/sim/pump.ts'
 import { Scheduler } from './fixtures/sim/scheduler.ts'
 import { Disk, FAST, SimStore } from './fixtures/sim/store.ts'
 import { Trace } from './fixtures/sim/trace.ts'
+import { networkSuite, type NetworkFactory } from './fixtures/network-suite.ts'
 import { storeSuite } from './fixtures/store-suite.ts'
 
 const STILL = { offsetMs: 0, driftPpm: 0 }
@@ -39,6 +40,32 @@ void storeSuite(t, 'the simulated store', async t => {
       )
   }
 })
+
+const simulated: NetworkFactory = async (t, { count, setup }) => {
+  const { scheduler, trace, life } = stage()
+  const fabric = new Fabric({ scheduler, trace }, { seed: 1 })
+  const ends = Array.from(
+    { length: count },
+    (_, host) => new Endpoint({ fabric, life: life(host), errors })
+  )
+  t.teardown(() => ends.forEach(end => end.life.end()))
+  ends.forEach((end, i) => setup?.(end, i))
+  for (const end of ends) await end.start()
+  const dials = ends.flatMap((end, i) => ends.slice(i + 1).map(to => end.dial(`sim/${to.self}`)))
+  await scheduler.runUntil(100)
+  await Promise.all(dials)
+  const during = async <T>(work: Promise<T>): Promise<T> => {
+    let settled = false
+    const settle = () => (settled = true)
+    work.then(settle, settle)
+    await scheduler.runWhile(() => !settled, scheduler.now + 60_000)
+    return work
+  }
+  const pass = (ms: number) => scheduler.runUntil(scheduler.now + ms)
+  return { networks: ends, during, pass, stranger: nodeId(9) }
+}
+
+networkSuite(t, 'the simulated network', simulated)
 
 void t.test('a crash loses the commits under way, but never one that was told', async t => {
   const kept = new Set<number>()
