@@ -1,0 +1,41 @@
+/** Prometheus text of what the node counts. Pure: a status in, text out. */
+import type { Status } from '../../index.ts'
+
+/** Every counter `area.what` becomes `hearsay_area_what_total`. */
+export function metricsText(status: Status): string {
+  const lines = gauges(status).flatMap(([name, help, value]) => [
+    `# HELP hearsay_${name} ${help}`,
+    `# TYPE hearsay_${name} gauge`,
+    `hearsay_${name} ${value === Infinity ? '+Inf' : value}`
+  ])
+  for (const [name, value] of Object.entries(status.counters)) {
+    const metric = `hearsay_${name.replace(/[^A-Za-z0-9]/g, '_')}_total`
+    lines.push(`# TYPE ${metric} counter`, `${metric} ${value}`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+type Gauge = readonly [name: string, help: string, value: number]
+
+function gauges(status: Status): Gauge[] {
+  const alive = status.members.filter(member => member.liveness === 'alive').length
+  const total = (pick: (hint: Status['hints'][number]) => number): number =>
+    status.hints.reduce((sum, hint) => sum + pick(hint), 0)
+  return [
+    ['up', 'Whether this node counts as an owner.', status.state === 'up' ? 1 : 0],
+    ['members', 'Members in the table of this node.', status.members.length],
+    ['members_alive', 'Members that this node believes alive.', alive],
+    ['rows', 'Rows held by this node, deleted ones included.', status.rows],
+    ['quarantined_rows', 'Rows set aside because they could not be applied.', status.quarantined],
+    ['filling_slots', 'Slots this node owns and is still being sent.', status.fillingSlots],
+    ['hints', 'Rows kept for owners that did not acknowledge.', total(hint => hint.count)],
+    ['hint_bytes', 'Bytes of those rows.', total(hint => hint.bytes)],
+    ['out_of_sync_seconds', 'Since the roots last equalled those of the worst peer.', lag(status)]
+  ]
+}
+
+/** A peer never yet compared with counts as infinitely far away. */
+function lag({ exchanges }: Status): number {
+  const worst = Math.max(0, ...exchanges.map(({ equalMs }) => equalMs ?? Infinity))
+  return worst / 1_000
+}
