@@ -1,0 +1,186 @@
+/**
+ * The other end of the admin socket: what the CLI and the demo command a running node with.
+ *
+ * Promised: an error of the node comes out with its code, sentence and fields; a directory in which
+ * no node runs gives `ERR_NOT_RUNNING`. Not promised: a deadline; give a signal.
+ */
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
+import {
+  HearsayError,
+  type BackgroundTask,
+  type Bytes,
+  type ExchangeReport,
+  type NodeId,
+  type ReadResult,
+  type RequestOptions,
+  type Status,
+  type WriteOptions,
+  type WriteResult
+} from '../../index.ts'
+import {
+  decodeBytes,
+  decodeError,
+  encodeBytes,
+  type AdminMethod,
+  type WireError
+} from './protocol.ts'
+import { socketPath, type SocketPath } from './socket.ts'
+
+const socketsMax = 64
+
+interface Signalled {
+  readonly signal?: AbortSignal | undefined
+}
+
+export class AdminClient {
+  readonly directory: string
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: socketsMax })
+  #socket: Promise<SocketPath> | undefined
+
+  /** Connects at the first call, and again after the node was started again. */
+  constructor(directory: string) {
+    this.directory = directory
+  }
+
+  status(options: Signalled = {}): Promise<Status> {
+    return this.#call<Status>('status', {}, options)
+  }
+
+  async invite(options: Signalled = {}): Promise<string> {
+    return (await this.#call<{ invite: string }>('invite', {}, options)).invite
+  }
+
+  async read(key: Bytes, options: RequestOptions = {}): Promise<ReadResult> {
+    type Wire = Omit<ReadResult, 'value'> & { value?: string }
+    const input = { key: encodeBytes(key), ...plain(options) }
+    const { value, version, siblings, answers, repaired } = await this.#call<Wire>(
+      'read',
+      input,
+      options
+    )
+    return {
+      value: value === undefined ? undefined : decodeBytes(value),
+      version,
+      siblings,
+      answers,
+      repaired
+    }
+  }
+
+  put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<WriteResult> {
+    const input = { key: encodeBytes(key), value: encodeBytes(value), ...plain(options) }
+    return this.#call<WriteResult>('put', input, options)
+  }
+
+  delete(key: Bytes, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#call<WriteResult>('delete', { key: encodeBytes(key), ...plain(options) }, options)
+  }
+
+  async pause(task: BackgroundTask): Promise<void> {
+    await this.#call('pause', { task })
+  }
+
+  async resume(task: BackgroundTask): Promise<void> {
+    await this.#call('resume', { task })
+  }
+
+  async repair(options: { peer?: NodeId; signal?: AbortSignal } = {}): Promise<ExchangeReport[]> {
+    type Wire = Omit<ExchangeReport, 'keys'> & { keys: readonly string[] }
+    const input = options.peer === undefined ? {} : { peer: options.peer }
+    const reports = await this.#call<Wire[]>('repair', input, options)
+    return reports.map(report => ({ ...report, keys: report.keys.map(decodeBytes) }))
+  }
+
+  async dropHints(): Promise<number> {
+    return (await this.#call<{ dropped: number }>('drop-hints', {})).dropped
+  }
+
+  /** Asks the whole process to end; resolves when it has said that it will. */
+  async stop(): Promise<void> {
+    await this.#call('stop', {})
+  }
+
+  /** Lets go of the connections. A later call opens them again. */
+  async close(): Promise<void> {
+    this.#agent.destroy()
+    const socket = this.#socket
+    this.#socket = undefined
+    if (socket !== undefined) await (await socket).release()
+  }
+
+  async #call<T = unknown>(
+    method: AdminMethod,
+    input: object,
+    { signal }: Signalled = {}
+  ): Promise<T> {
+    try {
+      const response = await this.#post(method, JSON.stringify(input), signal)
+      const body = JSON.parse(await readText(response)) as unknown
+      if (response.statusCode === 200) return body as T
+      throw decodeError(body as WireError)
+    } catch (cause) {
+      throw this.#explain(cause)
+    }
+  }
+
+  async #post(method: string, body: string, signal?: AbortSignal): Promise<IncomingMessage> {
+    this.#socket ??= socketPath(this.directory)
+    const path = await this.#socket.then(
+      socket => socket.path,
+      cause => {
+        this.#socket = undefined
+        throw cause
+      }
+    )
+    return new Promise((resolve, reject) => {
+      const length = Buffer.byteLength(body)
+      const headers = { 'content-type': 'application/json', 'content-length': length }
+      const request = httpRequest(
+        {
+          socketPath: path,
+          path: `/${method}`,
+          method: 'POST',
+          headers,
+          agent: this.#agent,
+          ...(signal === undefined ? {} : { signal })
+        },
+        resolve
+      )
+      request.once('error', reject)
+      request.end(body)
+    })
+  }
+
+  #explain(cause: unknown): Error {
+    if (cause instanceof HearsayError) return cause
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (['ENOENT', 'ENOTDIR', 'ECONNREFUSED'].includes(code ?? '')) {
+      const { directory } = this
+      const text = `No node is running on ${directory}; start it with hearsay start --data ${directory}`
+      return new HearsayError('ERR_NOT_RUNNING', text, { cause })
+    }
+    if (code === 'EACCES' || code === 'EPERM') {
+      const text = `${this.directory} belongs to another user; run this as the user of the node.`
+      return new HearsayError('ERR_DIRECTORY', text, { cause })
+    }
+    if (code === 'ABORT_ERR') {
+      return new HearsayError('ERR_ABORTED', 'The request was given up.', { cause })
+    }
+    const text =
+      `The node on ${this.directory} went away before it answered (${message}); what was asked ` +
+      'may or may not have been done.'
+    return new HearsayError('ERR_NETWORK', text, { cause })
+  }
+}
+
+/** Of the options, what can travel. */
+function plain({ level, timeoutMs, ...rest }: WriteOptions): object {
+  const { durability } = rest
+  return { level, timeoutMs, durability }
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = []
+  for await (const part of response) parts.push(part as Buffer)
+  return Buffer.concat(parts).toString()
+}

@@ -1,0 +1,83 @@
+/** The admin methods: one function each, JSON in, JSON out, over the public API. */
+import {
+  HearsayError,
+  parseLevel,
+  type BackgroundTask,
+  type HearsayNode,
+  type NodeId,
+  type RequestOptions,
+  type WriteOptions
+} from '../../index.ts'
+import { decodeBytes, encodeBytes, type AdminMethod } from './protocol.ts'
+
+export type AdminInput = Readonly<Record<string, unknown>>
+type Run = (node: HearsayNode, input: AdminInput, signal: AbortSignal) => unknown
+
+/** `stop` is not here: it ends the process and not only the node, so the server does it. */
+export const methods: Readonly<Record<Exclude<AdminMethod, 'stop'>, Run>> = {
+  status: node => node.status(),
+  invite: node => ({ invite: node.invite() }),
+  read: readKey,
+  put: (node, input, signal) =>
+    node.put(bytes(input, 'key'), bytes(input, 'value'), writeOptions(input, signal)),
+  delete: (node, input, signal) => node.delete(bytes(input, 'key'), writeOptions(input, signal)),
+  pause: async (node, input) => ({ paused: await node.pause(task(input)) }),
+  resume: async (node, input) => ({ resumed: await node.resume(task(input)) }),
+  repair: repairPeers,
+  'drop-hints': async node => ({ dropped: await node.dropHints() })
+}
+
+async function readKey(
+  node: HearsayNode,
+  input: AdminInput,
+  signal: AbortSignal
+): Promise<unknown> {
+  const result = await node.read(bytes(input, 'key'), readOptions(input, signal))
+  return {
+    ...result,
+    value: result.value === undefined ? undefined : encodeBytes(result.value)
+  }
+}
+
+async function repairPeers(
+  node: HearsayNode,
+  input: AdminInput,
+  signal: AbortSignal
+): Promise<unknown> {
+  const peer = input.peer === undefined ? {} : { peer: text(input, 'peer') as NodeId }
+  const reports = await node.repair({ ...peer, signal })
+  return reports.map(report => ({ ...report, keys: report.keys.map(encodeBytes) }))
+}
+
+function readOptions(input: AdminInput, signal: AbortSignal): RequestOptions {
+  const { level, timeoutMs } = input
+  return {
+    signal,
+    ...(level === undefined ? {} : { level: parseLevel(level as string | number) }),
+    ...(typeof timeoutMs === 'number' ? { timeoutMs } : {})
+  }
+}
+
+function writeOptions(input: AdminInput, signal: AbortSignal): WriteOptions {
+  const { durability } = input
+  const base = readOptions(input, signal)
+  if (durability === undefined) return base
+  if (durability === 'commit' || durability === 'flush') return { ...base, durability }
+  throw new HearsayError('ERR_ARGUMENT', 'The durability is not known; use commit or flush.')
+}
+
+function task(input: AdminInput): BackgroundTask {
+  const { task } = input
+  if (task === 'hints' || task === 'anti-entropy') return task
+  throw new HearsayError('ERR_ARGUMENT', 'There is no such task; use hints or anti-entropy.')
+}
+
+function bytes(input: AdminInput, name: string): Uint8Array {
+  return decodeBytes(text(input, name))
+}
+
+function text(input: AdminInput, name: string): string {
+  const value = input[name]
+  if (typeof value === 'string') return value
+  throw new HearsayError('ERR_ARGUMENT', `The request has no ${name}; send it as a string.`)
+}
