@@ -1,0 +1,84 @@
+/** invite and status: the cluster as the running node sees it. */
+import type { Status } from '../../index.ts'
+import { withAdmin } from './admin.ts'
+import { dataOption, jsonOption, type Call, type Command } from './command.ts'
+import { line, type Io } from './io.ts'
+
+export const inviteCommand: Command = {
+  name: 'invite',
+  arguments: [],
+  summary: 'Print the invite with which another machine joins; it holds the cluster key',
+  options: [dataOption, jsonOption],
+  run: invite
+}
+
+export const statusCommand: Command = {
+  name: 'status',
+  arguments: [],
+  summary: 'Show members, rows, hints and how long ago each peer was equal',
+  options: [dataOption, jsonOption],
+  run: status
+}
+
+async function invite(call: Call, io: Io): Promise<number> {
+  const text = await withAdmin(call, admin => admin.invite())
+  line(io.stdout, call.flag('json') ? JSON.stringify({ invite: text }) : text)
+  return 0
+}
+
+async function status(call: Call, io: Io): Promise<number> {
+  const result = await withAdmin(call, admin => admin.status())
+  line(io.stdout, call.flag('json') ? JSON.stringify(result) : statusText(result))
+  return 0
+}
+
+/** For people; programs use `--json`. */
+export function statusText(status: Status): string {
+  const { id, cluster, state, n, rows, root, fillingSlots, quarantined, paused } = status
+  const facts = [
+    ['node', `${id} (${state})`],
+    ['cluster', `${cluster}, replication factor ${n}`],
+    ['rows', `${rows}${quarantined > 0 ? `, and ${quarantined} in quarantine` : ''}`],
+    ['root', root],
+    ['filling', fillingSlots > 0 ? `${fillingSlots} slots still to come` : 'no'],
+    ['paused', paused.length > 0 ? paused.join(', ') : 'nothing']
+  ]
+  const lines = facts.map(([name, value]) => `${(name as string).padEnd(9)}${value}`)
+  return [...lines, ...members(status), ...hints(status), ...exchanges(status)].join('\n')
+}
+
+function members({ members }: Status): string[] {
+  const rows = members.map(member => {
+    const self = member.self ? ' (this node)' : ''
+    const where = member.addresses.join(' ')
+    return `  ${member.id}  ${member.state.padEnd(8)}${member.liveness.padEnd(8)}${where}${self}`
+  })
+  return ['', 'members', ...rows]
+}
+
+function hints({ hints }: Status): string[] {
+  if (hints.length === 0) return []
+  const rows = hints.map(
+    ({ owner, count, bytes, oldestMs }) =>
+      `  for ${owner}: ${count} rows, ${bytes} bytes, the oldest ${ago(oldestMs)}`
+  )
+  return ['', 'hints', ...rows]
+}
+
+function exchanges({ exchanges }: Status): string[] {
+  if (exchanges.length === 0) return []
+  const rows = exchanges.map(
+    ({ peer, sharedSlots, equalMs }) =>
+      `  ${peer}: ${sharedSlots} slots shared, ` +
+      (equalMs === undefined ? 'not yet seen equal' : `seen equal ${ago(equalMs)}`)
+  )
+  return ['', 'peers', ...rows]
+}
+
+function ago(ms: number): string {
+  const seconds = Math.round(ms / 1_000)
+  if (seconds < 120) return `${seconds} s ago`
+  return seconds < 7_200
+    ? `${Math.round(seconds / 60)} min ago`
+    : `${Math.round(seconds / 3_600)} h ago`
+}

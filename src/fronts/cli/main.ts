@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+/** The `hearsay` program: the command line on the real process. */
+import type { HearsayNode, NodeOptions } from '../../index.ts'
+import type { Io } from './io.ts'
+import { run } from './run.ts'
+
+const io: Io = {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  createNode,
+  onStop(fn) {
+    const events = ['SIGINT', 'SIGTERM', 'disconnect'] as const
+    for (const event of events) process.on(event, fn)
+    return () => {
+      for (const event of events) process.off(event, fn)
+    }
+  },
+  exit: code => process.exit(code)
+}
+
+/** Loaded when a node is wanted, so that the other commands start without it. */
+async function createNode(options: NodeOptions): Promise<HearsayNode> {
+  type Index = { createNode(options: NodeOptions): Promise<HearsayNode> }
+  const index = (await import('../../index.ts')) as unknown as Index
+  return index.createNode(options)
+}
+
+// `hearsay status | head`: whoever read us has enough, which is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+void run(process.argv.slice(2), io).then(code => process.exit(code))

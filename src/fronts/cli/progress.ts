@@ -1,0 +1,28 @@
+/**
+ * Progress for what takes longer than a second. On a terminal one line that overwrites itself, on
+ * standard error, so that output stays clean; elsewhere nothing.
+ */
+import type { Io } from './io.ts'
+
+const firstMs = 1_000
+const everyMs = 250
+
+/** Runs `work`; `text` is asked for what to show, and given the seconds since the start. */
+export async function withProgress<T>(
+  io: Pick<Io, 'stderr'>,
+  text: (seconds: number) => string,
+  work: () => Promise<T>
+): Promise<T> {
+  if (io.stderr.isTTY !== true) return work()
+  const started = Date.now()
+  const timer = setInterval(() => {
+    const elapsed = Date.now() - started
+    if (elapsed >= firstMs) io.stderr.write(`\r\x1b[2K${text(Math.floor(elapsed / 1_000))}`)
+  }, everyMs)
+  try {
+    return await work()
+  } finally {
+    clearInterval(timer)
+    if (Date.now() - started >= firstMs) io.stderr.write('\r\x1b[2K')
+  }
+}

@@ -1,0 +1,116 @@
+/** pause, resume, repair and hints: the healing of the running node, by hand. */
+import type { BackgroundTask, ExchangeReport, NodeId } from '../../index.ts'
+import type { AdminClient } from '../admin/client.ts'
+import { withAdmin } from './admin.ts'
+import { dataOption, jsonOption, UsageError, type Call, type Command } from './command.ts'
+import { line, type Io } from './io.ts'
+import { withProgress } from './progress.ts'
+
+const options = [dataOption, jsonOption]
+
+export const pauseCommand: Command = {
+  name: 'pause',
+  arguments: ['TASK'],
+  summary: 'Stop a background task of this node, also across restarts',
+  notes: ['TASK is hints or anti-entropy.'],
+  options,
+  run: (call, io) => switchTask(call, io, 'paused', (admin, task) => admin.pause(task))
+}
+
+export const resumeCommand: Command = {
+  name: 'resume',
+  arguments: ['TASK'],
+  summary: 'Let a paused background task go on',
+  notes: ['TASK is hints or anti-entropy.'],
+  options,
+  run: (call, io) => switchTask(call, io, 'resumed', (admin, task) => admin.resume(task))
+}
+
+export const repairCommand: Command = {
+  name: 'repair',
+  arguments: [],
+  summary: 'Compare with each peer now and exchange the rows that differ, even while paused',
+  options: [
+    dataOption,
+    { name: 'peer', value: 'ID', text: 'only this peer, not every one' },
+    jsonOption
+  ],
+  run: repair
+}
+
+export const hintsCommand: Command = {
+  name: 'hints',
+  arguments: ['[drop]'],
+  summary: 'List the rows kept for absent owners, or drop them and leave it to anti-entropy',
+  options,
+  run: hints
+}
+
+const tasks: readonly BackgroundTask[] = ['hints', 'anti-entropy']
+
+async function switchTask(
+  call: Call,
+  io: Io,
+  done: string,
+  act: (admin: AdminClient, task: BackgroundTask) => Promise<void>
+): Promise<number> {
+  const [name] = call.arguments
+  const task = tasks.find(each => each === name)
+  if (task === undefined) {
+    throw new UsageError(`there is no task ${JSON.stringify(name)}; use ${tasks.join(' or ')}.`)
+  }
+  await withAdmin(call, admin => act(admin, task))
+  line(io.stdout, call.flag('json') ? JSON.stringify({ task, [done]: true }) : `${task} ${done}`)
+  return 0
+}
+
+async function repair(call: Call, io: Io): Promise<number> {
+  const peer = call.text('peer')
+  const only = peer === undefined ? {} : { peer: peer as NodeId }
+  const reports = await withProgress(
+    io,
+    seconds => `comparing and repairing, ${seconds} s`,
+    () => withAdmin(call, admin => admin.repair(only))
+  )
+  if (call.flag('json')) line(io.stdout, JSON.stringify(reports.map(reportJson)))
+  else for (const report of reports) line(io.stdout, reportText(report))
+  if (reports.length === 0 && !call.flag('json'))
+    line(io.stdout, 'there is no peer to compare with')
+  return reports.every(report => report.equal) ? 0 : 1
+}
+
+function reportJson(report: ExchangeReport): object {
+  return { ...report, keys: report.keys.map(key => Buffer.from(key).toString('base64')) }
+}
+
+/** One line: what moved, and how it ended. */
+export function reportText(report: ExchangeReport): string {
+  const { peer, equal, rowsSent, rowsReceived, bytesSent, bytesReceived, roundTrips } = report
+  const end = equal ? 'roots are equal' : 'roots still differ: run it again'
+  const moved = `${rowsSent} rows sent, ${rowsReceived} received, ${bytesSent + bytesReceived} bytes`
+  return `${peer}: ${moved} in ${roundTrips} round trips; ${end}`
+}
+
+async function hints(call: Call, io: Io): Promise<number> {
+  const [action] = call.arguments
+  if (action !== undefined && action !== 'drop') {
+    throw new UsageError(`there is no action ${JSON.stringify(action)}; the only one is drop.`)
+  }
+  return withAdmin(call, admin => (action === 'drop' ? drop : list)(admin, call, io))
+}
+
+async function drop(admin: AdminClient, call: Call, io: Io): Promise<number> {
+  const dropped = await admin.dropHints()
+  line(io.stdout, call.flag('json') ? JSON.stringify({ dropped }) : `${dropped} hints dropped`)
+  return 0
+}
+
+async function list(admin: AdminClient, call: Call, io: Io): Promise<number> {
+  const { hints } = await admin.status()
+  if (call.flag('json')) line(io.stdout, JSON.stringify(hints))
+  else if (hints.length === 0) line(io.stdout, 'no hints are kept')
+  else
+    for (const { owner, count, bytes } of hints)
+      line(io.stdout, `${owner}: ${count} rows, ${bytes} bytes`)
+  return 0
+}
