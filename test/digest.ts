@@ -128,6 +128,19 @@ for (const [name, create] of Object.entries(implementations)) {
       forest.add(0, 2, half)
       t.not(hex(forest.root(0)), empty, 'the sum is 0 again, the count is not')
     })
+    t.test('carries and borrows through every word of a sum', async t => {
+      const forest = create()
+      const ones = new Uint8Array(32).fill(255)
+      const one = new Uint8Array(32).fill(1, 0, 1)
+      const digests = [ones, one, digestOf(1), digestOf(2)]
+      for (const digest of digests) {
+        for (const each of digests) forest.add(0, 0, each)
+        for (const each of digests) if (each !== digest) forest.remove(0, 0, each)
+        const [[root]] = modelTree([{ tokenHigh: 0, digest }], 0) as [[Uint8Array]]
+        t.equal(hex(forest.root(0)), hex(root))
+        forest.remove(0, 0, digest)
+      }
+    })
     t.test('has groups of one slot, of none and of all', async t => {
       const forest = create()
       forest.add(4, 9, digestOf(9))
@@ -272,6 +285,12 @@ for (const build of ['release', 'debug'] as const) {
       forest.reset(1, 0)
       forest.reset(full, 8)
       t.equal(forest.depth(full), 8)
+    })
+    t.test('gives back what it needed for a long row', async t => {
+      const forest = createForest(KEY, { build, arenaBytesMax: 2 ** 20 })
+      const row = officialInput(300_000)
+      const digests = Array.from({ length: 5 }, () => hex(forest.digest(row)))
+      t.same(new Set(digests), new Set([hex(blake3(row, { key: KEY }))]))
     })
     t.test('makes large blocks again of small ones that were given back', async t => {
       const forest = createForest(KEY, { build, arenaBytesMax: 2 ** 20 })

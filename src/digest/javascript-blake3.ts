@@ -146,7 +146,7 @@ function loadWords(words: Int32Array, bytes: Uint8Array, at: number, length: num
       ((bytes[at + 3] as number) << 24)
   }
   if (whole === words.length) return
-  words.fill(0, whole)
+  for (let i = whole; i < words.length; i++) words[i] = 0
   for (let i = 0; i < (length & 3); i++) {
     words[whole] = (words[whole] as number) | ((bytes[at + i] as number) << (8 * i))
   }

@@ -176,15 +176,19 @@ class JavaScriptGroup implements SlotGroup {
   }
 
   #refresh(nodes: Nodes): void {
-    this.slots.forEach((slot, i) => {
+    for (let i = 0; i < this.slots.length; i++) {
+      const slot = this.slots[i] as number
       const stamp = this.#forest.stampOf(slot)
-      if (this.#seen[i] === stamp) return
+      if (this.#seen[i] !== stamp) this.#copyRoot(nodes, i, slot)
       this.#seen[i] = stamp
-      const leaf = (1 << this.depth) + i
-      nodes.words.set(this.#forest.rootWords(slot), 8 * leaf)
-      if (leaf > 1) nodes.mark(leaf >>> 1)
-    })
+    }
     nodes.sweepParents()
+  }
+
+  #copyRoot(nodes: Nodes, leaf: number, slot: number): void {
+    const index = (1 << this.depth) + leaf
+    nodes.words.set(this.#forest.rootWords(slot), 8 * index)
+    if (index > 1) nodes.mark(index >>> 1)
   }
 
   root(): Uint8Array {
