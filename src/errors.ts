@@ -44,6 +44,8 @@ export class HearsayError extends Error {
 
 /** Too few owners are alive for the level. Nothing was sent; nothing was stored. */
 export class UnavailableError extends HearsayError {
+  readonly verb: 'read' | 'write'
+  readonly level: string
   readonly needed: number
   readonly alive: number
 
@@ -53,6 +55,8 @@ export class UnavailableError extends HearsayError {
       `The ${verb} at level ${level} needs ${needed} replicas and ${alive} are alive; nothing was ` +
         'sent. Start the missing nodes, or use a lower level.'
     )
+    this.verb = verb
+    this.level = level
     this.needed = needed
     this.alive = alive
   }
@@ -60,24 +64,34 @@ export class UnavailableError extends HearsayError {
 
 /** The deadline passed with too few answers. A write may or may not take effect. */
 export class TimeoutError extends HearsayError {
+  readonly verb: 'read' | 'write'
   readonly needed: number
   readonly acknowledged: readonly NodeId[]
+  readonly timeoutMs: number
 
-  constructor(verb: 'read' | 'write', needed: number, acknowledged: readonly NodeId[], ms: number) {
+  constructor(
+    verb: 'read' | 'write',
+    needed: number,
+    acknowledged: readonly NodeId[],
+    timeoutMs: number
+  ) {
     super(
       'ERR_TIMEOUT',
-      `The ${verb} got ${acknowledged.length} of ${needed} answers in ${ms} ms. ` +
+      `The ${verb} got ${acknowledged.length} of ${needed} answers in ${timeoutMs} ms. ` +
         (verb === 'write'
           ? 'Its outcome is unknown: read the key to learn it, or write again.'
           : 'Try again, or use a lower level.')
     )
+    this.verb = verb
     this.needed = needed
     this.acknowledged = acknowledged
+    this.timeoutMs = timeoutMs
   }
 }
 
 /** So many replicas answered with a refusal that the level cannot be reached any more. */
 export class QuorumFailedError extends HearsayError {
+  readonly verb: 'read' | 'write'
   readonly needed: number
   readonly acknowledged: readonly NodeId[]
   readonly failures: ReadonlyMap<NodeId, Error>
@@ -96,6 +110,7 @@ export class QuorumFailedError extends HearsayError {
           ? 'What was stored stays and will spread: read the key before you write again.'
           : 'Try again, or use a lower level.')
     )
+    this.verb = verb
     this.needed = needed
     this.acknowledged = acknowledged
     this.failures = failures

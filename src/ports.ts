@@ -40,6 +40,8 @@ export interface Log {
 /** Counters by name. Names are `area.what`, in kebab-case: `exchange.rows-sent`. */
 export interface Meter {
   count(name: string, by?: number): void
+  /** What has been counted so far, by name. A copy. */
+  totals(): Readonly<Record<string, number>>
 }
 
 /** `commit` survives the death of the process, `flush` survives the loss of power. */

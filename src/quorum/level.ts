@@ -8,15 +8,17 @@ const words = ['one', 'two', 'three', 'quorum', 'all'] as const
 
 export type Level = (typeof words)[number] | number
 
+/** `undefined` for what is no level. */
+export function readLevel(text: string | number): Level | undefined {
+  if (typeof text === 'number') return Number.isInteger(text) && text >= 1 ? text : undefined
+  const word = words.find(each => each === text.toLowerCase())
+  return word ?? (/^[1-9][0-9]{0,3}$/.test(text) ? Number(text) : undefined)
+}
+
 /** Reads a level as a person or a program wrote it. Throws `ERR_LEVEL`. */
 export function parseLevel(text: string | number): Level {
-  if (typeof text === 'number') {
-    if (Number.isInteger(text) && text >= 1) return text
-  } else {
-    const word = words.find(w => w === text.toLowerCase())
-    if (word !== undefined) return word
-    if (/^[1-9][0-9]{0,3}$/.test(text)) return Number(text)
-  }
+  const level = readLevel(text)
+  if (level !== undefined) return level
   throw new HearsayError(
     'ERR_LEVEL',
     `There is no level ${JSON.stringify(text)}; use ${words.join(', ')} or a whole number from 1.`

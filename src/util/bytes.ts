@@ -41,3 +41,8 @@ export function compare(a: Uint8Array, b: Uint8Array): number {
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compare(a, b) === 0
 }
+
+/** One character a byte: a key for a `Map`, and back by nobody. */
+export function nameOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes)
+}

@@ -93,7 +93,8 @@ function faultOf(invite: Invite): string | undefined {
 function isAddress(address: unknown): boolean {
   if (typeof address !== 'string' || address.length > ADDRESS_LENGTH_MAX) return false
   try {
-    return multiaddr(address).getComponents().at(-1)?.name === 'p2p'
+    const parts = multiaddr(address).getComponents()
+    return parts.length > 1 && parts.at(-1)?.name === 'p2p'
   } catch {
     return false
   }

@@ -1,0 +1,29 @@
+/** Waits for an outcome, until the time is up or the caller gives up. */
+import type { Timers } from '../ports.ts'
+
+export interface WaitOptions {
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal | undefined
+  /** The error to reject with when the time is up. */
+  readonly onTimeout: () => Error
+}
+
+/** Rejects with the signal's reason when aborted. The work itself goes on. */
+export function within<T>(timers: Timers, work: Promise<T>, options: WaitOptions): Promise<T> {
+  const { timeoutMs, signal, onTimeout } = options
+  return new Promise((resolve, reject) => {
+    const cancel = timers.after(timeoutMs, () => settle(() => reject(onTimeout())))
+    const onAbort = () => settle(() => reject(signal?.reason as Error))
+    const settle = (act: () => void) => {
+      cancel()
+      signal?.removeEventListener('abort', onAbort)
+      act()
+    }
+    work.then(
+      value => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error as Error))
+    )
+    if (signal?.aborted) onAbort()
+    else signal?.addEventListener('abort', onAbort)
+  })
+}

@@ -1,0 +1,175 @@
+/**
+ * Coordinates one write on an owner of its key:
+ *
+ *   enough owners alive? ──▶ own row, new dot ──▶ delta to the other owners at once ──▶ level reached
+ *          │ no                                        │ no answer, refused, down
+ *          ▼                                           ▼
+ *   Unavailable, nothing sent                     a hint is kept
+ *
+ * The own row is committed before anybody else hears of the dot. If the owners change meanwhile, the
+ * write goes on until it has reached its level under the new ones too.
+ */
+import type { Liveness } from '../cluster/liveness.ts'
+import type { Membership } from '../cluster/membership.ts'
+import { QuorumFailedError, TimeoutError, UnavailableError } from '../errors.ts'
+import { printDot } from '../lattice/dot.ts'
+import { encodeDelta } from '../lattice/encode.ts'
+import type { Log, Timers } from '../ports.ts'
+import type { Level } from '../quorum/level.ts'
+import { Tally } from '../quorum/tally.ts'
+import { Write, type Owners } from '../quorum/write.ts'
+import type { Mutated, Mutation, Replica } from '../replica/replica.ts'
+import { slotOf } from '../ring/slot.ts'
+import type { NodeId } from '../util/node-id.ts'
+import type { Written } from '../wire/forward.ts'
+import { within } from './deadline.ts'
+import type { Fanout } from './fanout.ts'
+
+export interface WriterComponents {
+  readonly replica: Replica
+  readonly membership: Membership
+  readonly liveness: Liveness
+  readonly fanout: Fanout
+  readonly timers: Timers
+  readonly log: Log
+  /** Keeps the row of a key for an owner that did not acknowledge it; resolves when that is durable. */
+  readonly hint: (owner: NodeId, key: Uint8Array) => Promise<void>
+}
+
+export interface WriteRequest {
+  readonly key: Uint8Array
+  readonly mutation: Mutation
+  readonly level: Level
+  readonly flush: boolean
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
+export class Writer {
+  readonly #components: WriterComponents
+
+  constructor(components: WriterComponents) {
+    this.#components = components
+  }
+
+  async write(request: WriteRequest): Promise<Written> {
+    const { replica, liveness, membership } = this.#components
+    const { key, level } = request
+    const write = new Write(membership.view.ownersOf(slotOf(key)), level)
+    const shortage = write.shortage(node => liveness.isAlive(node))
+    if (shortage !== undefined) {
+      throw new UnavailableError('write', String(level), shortage.needed, shortage.alive)
+    }
+    const mutated = await replica.mutate(key, request.mutation, request.flush)
+    return new Round(this.#components, request, mutated).run()
+  }
+}
+
+/** The part of a write that waits for other owners. */
+class Round {
+  readonly #components: WriterComponents
+  readonly #request: WriteRequest
+  readonly #mutated: Mutated
+  readonly #sent = new Map<NodeId, Promise<Error | undefined>>()
+  readonly #hinted = new Set<NodeId>()
+  readonly #hinting: Promise<void>[] = []
+  #tally = new Tally([])
+
+  constructor(components: WriterComponents, request: WriteRequest, mutated: Mutated) {
+    this.#components = components
+    this.#request = request
+    this.#mutated = mutated
+  }
+
+  async run(): Promise<Written> {
+    const { timers } = this.#components
+    const { timeoutMs, signal } = this.#request
+    const onTimeout = () =>
+      new TimeoutError('write', this.#tally.needed, this.#acknowledged, timeoutMs)
+    await within(timers, this.#settle(), { timeoutMs, signal, onTimeout })
+    await Promise.all(this.#hinting)
+    if (this.#tally.outcome !== 'reached') {
+      const { needed, failures } = this.#tally
+      throw new QuorumFailedError('write', needed, this.#acknowledged, failures)
+    }
+    return {
+      version: printDot(this.#mutated.delta.dot),
+      acknowledged: this.#acknowledged,
+      hinted: [...this.#hinted]
+    }
+  }
+
+  get #acknowledged(): readonly NodeId[] {
+    return [...this.#tally.acknowledged]
+  }
+
+  /** Until the level is decided under the owners of that moment. */
+  async #settle(): Promise<void> {
+    const owners = this.#owners()
+    const write = new Write(owners, this.#request.level)
+    this.#tally = write.tally
+    await this.#reach(write)
+    const reached = write.tally.outcome === 'reached'
+    if (reached && !sameOwners(owners, this.#owners())) await this.#settle()
+  }
+
+  #owners(): Owners {
+    return this.#components.membership.view.ownersOf(slotOf(this.#request.key))
+  }
+
+  /** Resolves when the tally is decided; answers after that still become hints. */
+  #reach({ tally, replicas }: Write): Promise<void> {
+    return new Promise(resolve => {
+      const decide = () => {
+        if (tally.outcome !== 'pending') resolve()
+      }
+      for (const node of replicas) {
+        void this.#send(node).then(failure => {
+          if (failure === undefined) tally.acknowledge(node)
+          else tally.refuse(node, failure)
+          decide()
+        })
+      }
+    })
+  }
+
+  /** Sends to a node once; what it did not acknowledge is hinted. */
+  #send(node: NodeId): Promise<Error | undefined> {
+    let sent = this.#sent.get(node)
+    if (sent === undefined) {
+      sent = this.#deliver(node).catch((error: unknown) => this.#hint(node, error as Error))
+      this.#sent.set(node, sent)
+    }
+    return sent
+  }
+
+  async #deliver(node: NodeId): Promise<undefined> {
+    const { membership, liveness, fanout } = this.#components
+    if (node === membership.id) return undefined
+    if (!liveness.isAlive(node)) throw new Error('the node is down')
+    const { key, flush, timeoutMs } = this.#request
+    const bytes = encodeDelta(this.#mutated.delta)
+    const items = [{ key, kind: 'delta' as const, bytes }]
+    await fanout.apply(node, { flush, items }, { deadlineMs: timeoutMs })
+    return undefined
+  }
+
+  #hint(node: NodeId, failure: Error): Error {
+    const { hint, log } = this.#components
+    const kept = hint(node, this.#request.key).then(
+      () => void this.#hinted.add(node),
+      // Without a hint the row still travels by anti-entropy; the write is not worse for it.
+      (error: unknown) => log.warn('hint-not-kept', { owner: node, error: String(error) })
+    )
+    this.#hinting.push(kept)
+    return failure
+  }
+}
+
+function sameOwners(a: Owners, b: Owners): boolean {
+  return sameList(a.current, b.current) && sameList(a.next, b.next)
+}
+
+function sameList(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.length === b.length && a.every((node, i) => node === b[i])
+}

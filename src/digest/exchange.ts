@@ -1,0 +1,361 @@
+/**
+ * The exchange: how two owners find the rows in which they differ, and move just those. Both ends run
+ * this same machine over their own trees; it reads hashes and rows, and does no I/O.
+ *
+ *        root of the shared slots           one hash: equal, and it is over
+ *            ╱        ╲
+ *      ...  tree over slots  ...            four levels a message, only below what differs
+ *            ╱        ╲
+ *        slot root   slot root
+ *         ╱    ╲
+ *      leaves of the slot's tree            still different after a pause? then its rows:
+ *                                           token, check and newest time of each
+ *
+ * What to answer follows from the request and the own trees alone: the responder keeps nothing
+ * between two messages, so that a broken exchange leaves nothing behind. The initiator keeps what is
+ * left to walk, so that no message grows with the difference.
+ *
+ * A write in flight looks like divergence, so leaves are listed only when the initiator asks with
+ * `confirmed`, a moment later. Only the side that is behind is sent a row. Of rows with the same
+ * newest time, or concurrent ones, one travels, is joined there, and the join travels back.
+ *
+ * Not promised: that the roots are equal at the end. Writes go on meanwhile; the next run sees.
+ */
+import { compare, nameOf } from '../util/bytes.ts'
+import type { Forest, SlotGroup } from './forest.ts'
+
+/** Of every hash, this much travels. Two runs with differing keys of a collision would be needed. */
+export const HASH_BYTES = 8
+export const CHECK_BYTES = 8
+export const LEVELS_A_MESSAGE = 4
+/** Positions asked about in one message; each may be answered with 2^LEVELS_A_MESSAGE hashes. */
+export const POSITIONS_MAX = 256
+export const WANTS_MAX = 512
+export const ROW_BYTES_A_MESSAGE = 512 * 1024
+/** What `HashBlock.tree` says for the tree over the slots. */
+export const SLOT_TREE = -1
+
+/** Hashes of the nodes `first …` at `level` of a tree of `depth`. */
+export interface HashBlock {
+  /** Index into the shared slots, or `SLOT_TREE`. */
+  readonly tree: number
+  readonly depth: number
+  readonly level: number
+  readonly first: number
+  readonly hashes: Uint8Array
+}
+
+export interface RowSummary {
+  readonly token: Uint8Array
+  readonly check: Uint8Array
+  readonly newest: bigint
+}
+
+export interface LeafBlock {
+  readonly tree: number
+  readonly depth: number
+  readonly leaf: number
+  readonly rows: readonly RowSummary[]
+}
+
+export interface Want {
+  readonly tree: number
+  readonly token: Uint8Array
+}
+
+export interface RowItem {
+  readonly key: Uint8Array
+  readonly bytes: Uint8Array
+}
+
+export interface ExchangeRequest {
+  /** Whether the hashes were compared before, long enough ago: then differing leaves are listed. */
+  readonly confirmed: boolean
+  readonly hashes: readonly HashBlock[]
+  readonly wants: readonly Want[]
+  /** Rows in which the initiator is ahead. */
+  readonly rows: readonly RowItem[]
+}
+
+export interface ExchangeAnswer {
+  readonly hashes: readonly HashBlock[]
+  readonly leaves: readonly LeafBlock[]
+  readonly rows: readonly RowItem[]
+  /** How many of the wants are answered; the others did not fit and are to be asked for again. */
+  readonly wantsDone: number
+}
+
+export interface LeafRow extends RowSummary, RowItem {}
+
+/** The rows behind the trees. */
+export interface LeafReader {
+  leaf(slot: number, depth: number, leaf: number): Iterable<LeafRow>
+  byToken(slot: number, token: Uint8Array): Iterable<RowItem>
+}
+
+export interface ExchangeComponents {
+  readonly forest: Forest
+  readonly group: SlotGroup
+  readonly rows: LeafReader
+}
+
+type Position = Omit<HashBlock, 'hashes'>
+type Leaf = Omit<LeafBlock, 'rows'>
+
+/** What both ends share: how to compare a message with the own trees. */
+class Comparison {
+  readonly differing: Position[] = []
+  readonly leaves: Leaf[] = []
+  readonly send: RowItem[] = []
+  readonly wants: Want[] = []
+  readonly #own: ExchangeComponents
+
+  constructor(own: ExchangeComponents) {
+    this.#own = own
+  }
+
+  /** Sorts the nodes of a block into what to walk further and what is a leaf. */
+  hashes(block: HashBlock): void {
+    const { tree, level } = block
+    const depth = this.depth(tree)
+    if (tree !== SLOT_TREE && block.depth > depth) return this.#open(tree)
+    const count = block.hashes.length / HASH_BYTES
+    const own = this.read(block, count)
+    for (let i = 0; i < count; i++) {
+      const at = i * HASH_BYTES
+      const same = compare(
+        own.subarray(at, at + HASH_BYTES),
+        block.hashes.subarray(at, at + HASH_BYTES)
+      )
+      if (same !== 0) this.#descend(tree, block.depth, level, block.first + i)
+    }
+  }
+
+  /** Compares the rows of a leaf: what only they lack is sent, what only we lack is wanted. */
+  rows(block: LeafBlock): void {
+    const slot = this.slot(block.tree)
+    const theirs = new Map(block.rows.map(row => [nameOf(row.token), row]))
+    for (const own of this.#own.rows.leaf(slot, block.depth, block.leaf)) {
+      const name = nameOf(own.token)
+      const their = theirs.get(name)
+      theirs.delete(name)
+      if (their === undefined || this.#ahead(own, their)) this.send.push(own)
+      else if (compare(own.check, their.check) !== 0) this.#want(block.tree, their.token)
+    }
+    for (const their of theirs.values()) this.#want(block.tree, their.token)
+  }
+
+  /** The own hashes at a position, cut to what travels. */
+  read(at: Position, count: number): Uint8Array {
+    const { forest, group } = this.#own
+    const whole =
+      at.tree === SLOT_TREE
+        ? group.level(at.level, at.first, count)
+        : forest.level(this.slot(at.tree), at.depth, at.level, at.first, count)
+    return truncate(whole)
+  }
+
+  /** The own hash of a leaf. */
+  hash({ tree, depth, leaf }: Leaf): HashBlock {
+    const at = { tree, depth, level: depth, first: leaf }
+    return { ...at, hashes: this.read(at, 1) }
+  }
+
+  /** The own rows of a leaf, in short. */
+  list(leaf: Leaf): LeafBlock {
+    const rows = this.#own.rows.leaf(this.slot(leaf.tree), leaf.depth, leaf.leaf)
+    return {
+      ...leaf,
+      rows: [...rows].map(({ token, check, newest }) => ({ token, check, newest }))
+    }
+  }
+
+  fetch(want: Want): Iterable<RowItem> {
+    return this.#own.rows.byToken(this.slot(want.tree), want.token)
+  }
+
+  depth(tree: number): number {
+    return tree === SLOT_TREE ? this.#own.group.depth : this.#own.forest.depth(this.slot(tree))
+  }
+
+  slot(tree: number): number {
+    return this.#own.group.slots[tree] as number
+  }
+
+  /** The hashes below a differing node, a few levels further down. */
+  below(at: Position): HashBlock {
+    const level = Math.min(at.level + LEVELS_A_MESSAGE, at.depth)
+    const count = 2 ** (level - at.level)
+    const position = { ...at, level, first: at.first * count }
+    return { ...position, hashes: this.read(position, count) }
+  }
+
+  #descend(tree: number, depth: number, level: number, index: number): void {
+    if (level < depth) this.differing.push({ tree, depth, level, first: index })
+    else if (tree === SLOT_TREE) this.#open(index)
+    else this.leaves.push({ tree, depth, leaf: index })
+  }
+
+  /** Starts at the root of one slot. */
+  #open(tree: number): void {
+    if (tree >= this.#own.group.slots.length) return
+    const depth = this.depth(tree)
+    if (depth === 0) this.leaves.push({ tree, depth, leaf: 0 })
+    else this.differing.push({ tree, depth, level: 0, first: 0 })
+  }
+
+  #ahead(own: LeafRow, their: RowSummary): boolean {
+    return compare(own.check, their.check) !== 0 && own.newest >= their.newest
+  }
+
+  #want(tree: number, token: Uint8Array): void {
+    this.wants.push({ tree, token })
+  }
+}
+
+/**
+ * The answer to one request, in two steps: this compares; then the caller applies the rows of the
+ * request and gives the function that is returned those that came out of the join as something else
+ * than was sent, and gets the answer.
+ */
+export function respond(
+  own: ExchangeComponents,
+  request: ExchangeRequest
+): (joined: readonly RowItem[]) => ExchangeAnswer {
+  const found = new Comparison(own)
+  for (const block of request.hashes) found.hashes(block)
+  const hashes = found.differing.map(at => found.below(at))
+  if (!request.confirmed) hashes.push(...found.leaves.map(leaf => found.hash(leaf)))
+  const leaves = request.confirmed ? found.leaves.map(leaf => found.list(leaf)) : []
+  return joined => {
+    const budget = new RowBudget()
+    for (const row of joined) budget.add(row)
+    const wantsDone = fetchInto(budget, found, request.wants)
+    return { hashes, leaves, rows: budget.rows, wantsDone }
+  }
+}
+
+function fetchInto(budget: RowBudget, found: Comparison, wants: readonly Want[]): number {
+  let done = 0
+  for (; done < wants.length && budget.open; done++) {
+    for (const row of found.fetch(wants[done] as Want)) budget.add(row)
+  }
+  return done
+}
+
+/** What the initiator does next. */
+export type ExchangeStep =
+  | { readonly do: 'send'; readonly message: ExchangeRequest }
+  /** Wait a moment: what is different now may be a write in flight. */
+  | { readonly do: 'settle' }
+  | { readonly do: 'done' }
+
+export class Initiator {
+  readonly #found: Comparison
+  readonly #suspects: Leaf[] = []
+  #asked: readonly Want[] = []
+  #phase: 'new' | 'root' | 'walk' | 'settled' = 'new'
+  #equal = false
+  #complete = true
+
+  constructor(own: ExchangeComponents) {
+    this.#found = new Comparison(own)
+  }
+
+  /** True when the roots were equal at the first look. */
+  get equal(): boolean {
+    return this.#equal
+  }
+
+  /** Once done: true when every row that was found missing here has been sent. */
+  get complete(): boolean {
+    return this.#complete
+  }
+
+  next(): ExchangeStep {
+    const found = this.#found
+    if (this.#phase === 'new') return this.#begin()
+    if (found.send.length + found.wants.length > 0) return this.#moveRows()
+    if (found.differing.length > 0) {
+      const positions = found.differing.splice(0, POSITIONS_MAX)
+      return send({ hashes: positions.map(at => found.below(at)) })
+    }
+    this.#suspects.push(...found.leaves.splice(0))
+    return this.#suspects.length === 0 ? { do: 'done' } : this.#confirm()
+  }
+
+  /** Takes the answer to the request sent last; returns the rows of it to apply. */
+  receive(answer: ExchangeAnswer): readonly RowItem[] {
+    if (this.#phase === 'root') {
+      this.#equal = answer.hashes.length === 0
+      this.#phase = 'walk'
+    }
+    for (const block of answer.hashes) this.#found.hashes(block)
+    for (const block of answer.leaves) this.#found.rows(block)
+    // A peer that answers none of what was asked is not asked again, or this might never end.
+    if (answer.wantsDone > 0) this.#found.wants.push(...this.#asked.slice(answer.wantsDone))
+    else if (this.#asked.length > 0) this.#complete = false
+    this.#asked = []
+    return answer.rows
+  }
+
+  /** Rows of the answer that came out of the join as something else: they need the join. */
+  joined(rows: readonly RowItem[]): void {
+    this.#found.send.push(...rows)
+  }
+
+  #begin(): ExchangeStep {
+    this.#phase = 'root'
+    const root = { tree: SLOT_TREE, depth: this.#found.depth(SLOT_TREE), level: 0, first: 0 }
+    return send({ hashes: [{ ...root, hashes: this.#found.read(root, 1) }] })
+  }
+
+  #confirm(): ExchangeStep {
+    if (this.#phase !== 'settled') {
+      this.#phase = 'settled'
+      return { do: 'settle' }
+    }
+    const leaves = this.#suspects.splice(0, POSITIONS_MAX)
+    return send({ confirmed: true, hashes: leaves.map(leaf => this.#found.hash(leaf)) })
+  }
+
+  #moveRows(): ExchangeStep {
+    const budget = new RowBudget()
+    const { send: outgoing, wants } = this.#found
+    let taken = 0
+    while (taken < outgoing.length && budget.open) budget.add(outgoing[taken++] as RowItem)
+    outgoing.splice(0, taken)
+    this.#asked = wants.splice(0, WANTS_MAX)
+    return send({ rows: budget.rows, wants: this.#asked })
+  }
+}
+
+/** Takes rows until they fill a message; one row alone always fits. */
+class RowBudget {
+  readonly rows: RowItem[] = []
+  #bytes = 0
+
+  get open(): boolean {
+    return this.#bytes < ROW_BYTES_A_MESSAGE
+  }
+
+  add(row: RowItem): void {
+    this.rows.push({ key: row.key, bytes: row.bytes })
+    this.#bytes += row.key.length + row.bytes.length
+  }
+}
+
+const EMPTY: ExchangeRequest = { confirmed: false, hashes: [], wants: [], rows: [] }
+
+function send(parts: Partial<ExchangeRequest>): ExchangeStep {
+  return { do: 'send', message: { ...EMPTY, ...parts } }
+}
+
+function truncate(hashes: Uint8Array): Uint8Array {
+  const count = hashes.length / 32
+  const out = new Uint8Array(count * HASH_BYTES)
+  for (let i = 0; i < count; i++) {
+    out.set(hashes.subarray(i * 32, i * 32 + HASH_BYTES), i * HASH_BYTES)
+  }
+  return out
+}

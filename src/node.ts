@@ -1,0 +1,408 @@
+/**
+ * One node: wires the engine to the ports it is given. The only place that knows every part. It runs
+ * the same on LMDB and libp2p (index.ts) and on a simulated world.
+ */
+import { Liveness } from './cluster/liveness.ts'
+import { Membership } from './cluster/membership.ts'
+import { Coordinator } from './coordinator/coordinator.ts'
+import { Fanout } from './coordinator/fanout.ts'
+import { Reader } from './coordinator/reader.ts'
+import { Writer } from './coordinator/writer.ts'
+import type { Forest } from './digest/forest.ts'
+import { HearsayError } from './errors.ts'
+import { printActor } from './lattice/dot.ts'
+import type {
+  BackgroundTask,
+  Bytes,
+  ExchangeReport,
+  HearsayNode,
+  ReadResult,
+  RequestOptions,
+  Status,
+  WriteOptions,
+  WriteResult
+} from './options.ts'
+import type { Clock, Log, Meter, Network, Random, Store, Timers } from './ports.ts'
+import { parseLevel } from './quorum/level.ts'
+import { AntiEntropy, type AntiEntropyInit } from './repair/anti-entropy.ts'
+import { Handoff } from './repair/handoff.ts'
+import { Hints, type HintsInit } from './repair/hints.ts'
+import { isBackgroundTask, Pauses } from './repair/pauses.ts'
+import { Worker } from './repair/worker.ts'
+import { Replica, type ReplicaInit } from './replica/replica.ts'
+import { serveReplica } from './replica/serve.ts'
+import { KEY_BYTES_MAX } from './ring/row-key.ts'
+import { SLOTS } from './ring/slot.ts'
+import { hex, utf8 } from './util/bytes.ts'
+import type { NodeId } from './util/node-id.ts'
+import { sleep } from './util/sleep.ts'
+
+export interface NodeComponents {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly store: Store
+  readonly network: Network
+  readonly log: Log
+  readonly meter: Meter
+  readonly forest: Forest
+}
+
+export interface NodeInit {
+  readonly clusterId: string
+  /** Replication factor. */
+  readonly n: number
+  /** A node that belongs to no cluster yet creates one. */
+  readonly found: boolean
+  /** Where to ask when it joins one. */
+  readonly bootstrap: readonly string[]
+  /** Run last when the node closes: lets go of what it was built on. */
+  readonly release?: () => Promise<void>
+  /** Makes the invite from the addresses of the members. */
+  readonly invite?: (addresses: readonly string[]) => string
+  readonly replica?: ReplicaInit
+  readonly hints?: HintsInit
+  readonly antiEntropy?: AntiEntropyInit
+  /**
+   * Mean pause between two exchanges. Shorter finds divergence sooner and costs a small message
+   * each time.
+   *
+   * @default 3_000
+   */
+  readonly exchangeMs?: number
+  /**
+   * Mean pause between two looks at the hints.
+   *
+   * @default 1_000
+   */
+  readonly hintsMs?: number
+}
+
+const TIMEOUT_MS = 5_000
+const JOIN_ATTEMPTS = 5
+const JOIN_RETRY_MS = 1_000
+const INVITE_ADDRESSES_MAX = 16
+
+export class Node implements HearsayNode {
+  readonly #components: NodeComponents
+  readonly #init: NodeInit
+  readonly #replica: Replica
+  readonly #membership: Membership
+  readonly #liveness: Liveness
+  readonly #reader: Reader
+  readonly #coordinator: Coordinator
+  readonly #hints: Hints
+  readonly #antiEntropy: AntiEntropy
+  readonly #handoff: Handoff
+  readonly #pauses: Pauses
+  readonly #workers: Record<BackgroundTask | 'quarantine', Worker>
+  readonly #matched = new Set<NodeId>()
+  readonly #closing = new AbortController()
+  #state: 'new' | 'open' | 'closed' = 'new'
+  #closed: Promise<void> | undefined
+
+  constructor(components: NodeComponents, init: NodeInit) {
+    this.#components = components
+    this.#init = init
+    const replica = new Replica(components, init.replica)
+    const membership = new Membership(
+      {
+        ...components,
+        nextIncarnation: () => replica.identity.nextDot().time,
+        actor: () => replica.identity.actor,
+        onRolledBack: () => this.#distrust()
+      },
+      { n: init.n }
+    )
+    const liveness = new Liveness({ ...components, membership })
+    const parts = { ...components, replica, membership, liveness }
+    const fanout = new Fanout(parts)
+    this.#replica = replica
+    this.#membership = membership
+    this.#liveness = liveness
+    this.#hints = new Hints(parts, init.hints)
+    this.#antiEntropy = new AntiEntropy(parts, init.antiEntropy)
+    this.#handoff = new Handoff({ ...parts, antiEntropy: this.#antiEntropy })
+    this.#reader = new Reader({ ...parts, fanout })
+    const hint = (owner: NodeId, key: Uint8Array) => this.#hints.add(owner, key)
+    this.#coordinator = new Coordinator({
+      ...parts,
+      writer: new Writer({ ...parts, fanout, hint })
+    })
+    this.#pauses = new Pauses(components.store)
+    this.#workers = this.#createWorkers()
+    serveReplica(replica, (protocol, handler) => membership.serve(protocol, handler))
+    liveness.onAlive(() => this.#workers.hints.wake())
+  }
+
+  get id(): NodeId {
+    return this.#membership.id
+  }
+
+  addresses(): readonly string[] {
+    return this.#components.network.addresses()
+  }
+
+  /** Resolves when this node is a full member: all it owns is here. Ends what it began if it fails. */
+  async start(): Promise<void> {
+    await this.#replica.open()
+    this.#state = 'open'
+    await this.#components.network.start()
+    this.#membership.start()
+    this.#liveness.start()
+    await this.#enter()
+    this.#workers.hints.start(this.#pauses.has('hints'))
+    this.#workers['anti-entropy'].start(this.#pauses.has('anti-entropy'))
+    this.#workers.quarantine.start()
+  }
+
+  async get(key: Bytes, options?: RequestOptions): Promise<Uint8Array | undefined> {
+    return (await this.read(key, options)).value
+  }
+
+  async read(key: Bytes, options: RequestOptions = {}): Promise<ReadResult> {
+    this.#assertOpen()
+    return this.#reader.read({ key: checkKey(key), ...requestOf(options) })
+  }
+
+  async put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write(key, checkValue(value), options)
+  }
+
+  async delete(key: Bytes, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#write(key, undefined, options)
+  }
+
+  status(): Status {
+    const { view } = this.#membership
+    return {
+      id: this.id,
+      cluster: this.#init.clusterId,
+      state: this.#membership.self?.state ?? 'joining',
+      actor: printActor(this.#replica.identity.actor),
+      n: this.#init.n,
+      view: view.fingerprint,
+      addresses: this.addresses(),
+      members: [...view.table].map(({ id, state, addresses }) => ({
+        id,
+        self: id === this.id,
+        state,
+        liveness: this.#liveness.opinion(id),
+        addresses
+      })),
+      rows: this.#replica.keeper.rows,
+      quarantined: this.#replica.quarantine.size,
+      root: hex(this.#replica.keeper.root()),
+      fillingSlots: this.#replica.filling.size,
+      hints: this.#hints.status(),
+      exchanges: this.#antiEntropy.status(),
+      paused: this.#pauses.list,
+      counters: this.#components.meter.totals()
+    }
+  }
+
+  invite(): string {
+    const { invite } = this.#init
+    if (invite === undefined) throw new HearsayError('ERR_INVITE', 'This node makes no invites.')
+    const others = [...this.#membership.view.table]
+      .filter(({ id, state }) => id !== this.id && state === 'up')
+      .flatMap(({ addresses }) => addresses)
+    return invite([...this.addresses(), ...others].slice(0, INVITE_ADDRESSES_MAX))
+  }
+
+  async pause(task: BackgroundTask): Promise<void> {
+    this.#assertTask(task)
+    await this.#pauses.set(task, true)
+    await this.#workers[task].pause()
+  }
+
+  async resume(task: BackgroundTask): Promise<void> {
+    this.#assertTask(task)
+    await this.#pauses.set(task, false)
+    this.#workers[task].resume()
+  }
+
+  async repair(
+    options: { peer?: NodeId; signal?: AbortSignal } = {}
+  ): Promise<readonly ExchangeReport[]> {
+    this.#assertOpen()
+    const { peer, signal } = options
+    const peers = this.#membership.peers.filter(each => peer === undefined || each === peer)
+    if (peer !== undefined && peers.length === 0) throw unknownPeer(peer)
+    const reports: ExchangeReport[] = []
+    for (const each of peers) {
+      if (peer === undefined && !this.#liveness.isAlive(each)) continue
+      if (this.#antiEntropy.sharedSlots(each).length === 0) continue
+      reports.push(await this.#antiEntropy.exchange(each, { signal }))
+    }
+    return reports
+  }
+
+  async dropHints(): Promise<number> {
+    this.#assertOpen()
+    return this.#hints.drop()
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const wasOpen = this.#state === 'open'
+    this.#state = 'closed'
+    this.#closing.abort(closedError())
+    await Promise.all(Object.values(this.#workers).map(worker => worker.stop()))
+    this.#liveness.stop()
+    await this.#membership.stop()
+    await this.#components.network.stop()
+    if (wasOpen) await this.#replica.close()
+    await this.#components.store.close()
+    await this.#init.release?.()
+  }
+
+  #createWorkers(): Record<BackgroundTask | 'quarantine', Worker> {
+    const { exchangeMs = 3_000, hintsMs = 1_000 } = this.#init
+    const worker = (name: string, intervalMs: number, run: () => Promise<void>) =>
+      new Worker(this.#components, { name, intervalMs, run })
+    return {
+      hints: worker('hints', hintsMs, () => this.#hints.replay()),
+      'anti-entropy': worker('anti-entropy', exchangeMs, () => this.#exchange()),
+      quarantine: worker('quarantine', 10_000, () => this.#replica.retryAhead())
+    }
+  }
+
+  /** Becomes a member: again, as the founder, or by joining. */
+  async #enter(): Promise<void> {
+    const { self } = this.#membership
+    if (self === undefined && this.#init.found) return this.#membership.announce('up')
+    if (self === undefined) await this.#meet()
+    else await this.#returnTo()
+    if (self?.state === 'up') return this.#membership.announce('up')
+    await this.#membership.announce('joining')
+    await this.#handoff.join(this.#closing.signal)
+  }
+
+  /** Hears what the members know before saying anything, also of this node itself. */
+  async #returnTo(): Promise<void> {
+    const { peers } = this.#membership
+    const results = await Promise.allSettled(peers.map(peer => this.#membership.compare(peer)))
+    const reached = results.filter(result => result.status === 'fulfilled').length
+    this.#components.log.info('returned', { members: peers.length, reached })
+  }
+
+  /** Finds one member of the cluster to join, and hears of the others from it. */
+  async #meet(): Promise<void> {
+    const { network, timers } = this.#components
+    for (let attempt = 1; ; attempt++) {
+      for (const address of this.#init.bootstrap) {
+        try {
+          await this.#membership.compare(await network.dial(address, this.#closing.signal))
+          return
+        } catch (error) {
+          if (isFinal(error)) throw error
+          this.#components.log.info('not-reached', { address, error: String(error) })
+        }
+      }
+      if (attempt === JOIN_ATTEMPTS) throw unreachable(this.#init.bootstrap)
+      await sleep(timers, JOIN_RETRY_MS, this.#closing.signal)
+    }
+  }
+
+  async #exchange(): Promise<void> {
+    const report = await this.#antiEntropy.round()
+    if (report?.complete !== true || this.#replica.filling.size === 0) return
+    this.#matched.add(report.peer)
+    await this.#handoff.settle(this.#matched)
+  }
+
+  /** This directory was rolled back: it can be sure of nothing until it has been compared. */
+  async #distrust(): Promise<void> {
+    await this.#replica.identity.rotate('rolled-back')
+    this.#matched.clear()
+    await this.#replica.filling.begin(Array.from({ length: SLOTS }, (_, slot) => slot))
+  }
+
+  async #write(
+    key: Bytes,
+    value: Uint8Array | undefined,
+    options: WriteOptions
+  ): Promise<WriteResult> {
+    this.#assertOpen()
+    const { signal, ...request } = requestOf(options)
+    const flush = options.durability === 'flush'
+    return this.#coordinator.write({ key: checkKey(key), value, flush, ...request }, signal)
+  }
+
+  #assertOpen(): void {
+    if (this.#state !== 'open') throw closedError()
+  }
+
+  #assertTask(task: string): void {
+    this.#assertOpen()
+    if (isBackgroundTask(task)) return
+    throw new HearsayError(
+      'ERR_ARGUMENT',
+      `There is no background task ${JSON.stringify(task)}; use hints or anti-entropy.`
+    )
+  }
+}
+
+function checkKey(key: Bytes): Uint8Array {
+  const bytes = bytesOf('key', key)
+  if (bytes.length >= 1 && bytes.length <= KEY_BYTES_MAX) return bytes
+  throw new HearsayError(
+    'ERR_KEY_SIZE',
+    `A key has 1 to ${KEY_BYTES_MAX} bytes and this one has ${bytes.length}; use another key.`
+  )
+}
+
+function checkValue(value: Bytes): Uint8Array {
+  return bytesOf('value', value)
+}
+
+/** A copy: what was given stays the caller's. */
+function bytesOf(what: string, bytes: Bytes): Uint8Array {
+  if (typeof bytes === 'string') return utf8(bytes)
+  if (bytes instanceof Uint8Array) return new Uint8Array(bytes)
+  throw new HearsayError(
+    'ERR_ARGUMENT',
+    `A ${what} is a string or a Uint8Array, not ${typeof bytes}.`
+  )
+}
+
+function requestOf({ level, timeoutMs = TIMEOUT_MS, signal }: RequestOptions) {
+  if (!(Number.isFinite(timeoutMs) && timeoutMs > 0 && timeoutMs <= 86_400_000)) {
+    throw new HearsayError(
+      'ERR_ARGUMENT',
+      `timeoutMs is a number of milliseconds up to 86,400,000, not ${timeoutMs}.`
+    )
+  }
+  return { level: parseLevel(level ?? 'quorum'), timeoutMs: Math.ceil(timeoutMs), signal }
+}
+
+/** Errors that a further attempt cannot mend. */
+function isFinal(error: unknown): boolean {
+  const final = ['ERR_CLUSTER_KEY', 'ERR_CLUSTER_MISMATCH', 'ERR_ARGUMENT', 'ERR_CLOSED']
+  return error instanceof HearsayError && final.includes(error.code)
+}
+
+function closedError(): HearsayError {
+  return new HearsayError('ERR_CLOSED', 'The node is closed; create it again.')
+}
+
+function unknownPeer(peer: NodeId): HearsayError {
+  return new HearsayError('ERR_ARGUMENT', `There is no other member ${peer}; see the status.`)
+}
+
+function unreachable(addresses: readonly string[]): HearsayError {
+  return new HearsayError(
+    'ERR_NETWORK',
+    `No node answered at ${addresses.join(', ')}; check that one is running there and that its port ` +
+      'is open, or take a fresh invite.'
+  )
+}

@@ -1,0 +1,281 @@
+/**
+ * Anti-entropy: runs the exchange with every peer that shares slots, by itself, every few seconds,
+ * one at a time. The machine in digest/exchange.ts says what to send; this sends it, applies what
+ * comes back, and counts. It also answers the exchanges that peers begin.
+ */
+import type { Liveness } from '../cluster/liveness.ts'
+import type { Membership } from '../cluster/membership.ts'
+import { Initiator, respond, type ExchangeRequest, type RowItem } from '../digest/exchange.ts'
+import type { SlotGroup } from '../digest/forest.ts'
+import { SLOTS } from '../digest/forest.ts'
+import { HearsayError } from '../errors.ts'
+import type { ExchangeReport, ExchangeStatus } from '../options.ts'
+import type { Clock, Log, Meter, Timers } from '../ports.ts'
+import type { Replica } from '../replica/replica.ts'
+import { equal } from '../util/bytes.ts'
+import type { NodeId } from '../util/node-id.ts'
+import { sleep } from '../util/sleep.ts'
+import {
+  decodeExchangeAnswer,
+  decodeExchangeRequest,
+  encodeExchangeAnswer,
+  encodeExchangeRequest
+} from '../wire/exchange.ts'
+
+export interface AntiEntropyComponents {
+  readonly replica: Replica
+  readonly membership: Membership
+  readonly liveness: Liveness
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly log: Log
+  readonly meter: Meter
+}
+
+export interface AntiEntropyInit {
+  /**
+   * How long leaves must stay different before their rows are compared: what is shorter than a
+   * write takes looks like divergence and is none.
+   *
+   * @default 200
+   */
+  readonly settleMs?: number
+}
+
+export interface ExchangeOptions {
+  /** Skips the pause: where one side is known to be behind. */
+  readonly settleMs?: number
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface Exchanged extends ExchangeReport {
+  /** At least one walk came to its end, so that all that differed when it began has moved. */
+  readonly complete: boolean
+}
+
+const DEADLINE_MS = 10_000
+/** Walks in one exchange: each later one finds what was written during the one before. */
+const PASSES_MAX = 4
+const KEYS_REPORTED_MAX = 100
+
+interface Shared {
+  readonly view: string
+  readonly group: SlotGroup
+}
+
+interface Seen {
+  lastMs: number
+  equalMs: number | undefined
+}
+
+export class AntiEntropy {
+  readonly #components: AntiEntropyComponents
+  readonly #settleMs: number
+  readonly #shared = new Map<NodeId, Shared>()
+  readonly #seen = new Map<NodeId, Seen>()
+  #turn = 0
+
+  constructor(components: AntiEntropyComponents, init: AntiEntropyInit = {}) {
+    this.#components = components
+    this.#settleMs = init.settleMs ?? 200
+    components.membership.serve('exchange', (from, body) => this.#answer(from, body))
+  }
+
+  /** One exchange with the peer whose turn it is; resolves with nothing when there is none. */
+  async round(): Promise<Exchanged | undefined> {
+    const { liveness, membership, log } = this.#components
+    const peers = membership.peers.filter(
+      peer => liveness.isAlive(peer) && this.sharedSlots(peer).length > 0
+    )
+    const peer = peers[this.#turn++ % Math.max(1, peers.length)]
+    if (peer === undefined) return undefined
+    try {
+      return await this.exchange(peer)
+    } catch (error) {
+      this.#components.meter.count('exchange.failed')
+      log.debug('exchange-failed', { peer, error: String(error) })
+      return undefined
+    }
+  }
+
+  /** Finds and moves what differs. Rejects when the peer cannot be reached or the view changes. */
+  async exchange(peer: NodeId, options: ExchangeOptions = {}): Promise<Exchanged> {
+    const run = new Run(this.#components, peer, this.#group(peer), {
+      settleMs: options.settleMs ?? this.#settleMs,
+      signal: options.signal
+    })
+    const report = await run.run()
+    const now = this.#components.clock.monoMs()
+    const equalMs = report.equal ? now : this.#seen.get(peer)?.equalMs
+    this.#seen.set(peer, { lastMs: now, equalMs })
+    this.#count(report)
+    return report
+  }
+
+  sharedSlots(peer: NodeId): Uint16Array {
+    return this.#group(peer).slots
+  }
+
+  status(): ExchangeStatus[] {
+    const now = this.#components.clock.monoMs()
+    return this.#components.membership.peers.map(peer => {
+      const seen = this.#seen.get(peer)
+      return {
+        peer,
+        sharedSlots: this.sharedSlots(peer).length,
+        lastMs: seen && now - seen.lastMs,
+        equalMs: seen?.equalMs === undefined ? undefined : now - seen.equalMs
+      }
+    })
+  }
+
+  async #answer(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
+    const request = decodeExchangeRequest(body)
+    if (request === undefined) throw malformed(from)
+    const { replica } = this.#components
+    const own = { forest: replica.forest, rows: replica.rows, group: this.#group(from) }
+    const finish = respond(own, request)
+    return encodeExchangeAnswer(finish(await applyRows(this.#components, request.rows)))
+  }
+
+  /** The tree over the slots that both own, now or after the change that is under way. */
+  #group(peer: NodeId): SlotGroup {
+    const { membership, replica } = this.#components
+    const { view, id } = membership
+    const known = this.#shared.get(peer)
+    if (known?.view === view.fingerprint) return known.group
+    known?.group.free()
+    const slots: number[] = []
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const { current, next } = view.ownersOf(slot)
+      const owns = (node: NodeId) => current.includes(node) || next.includes(node)
+      if (owns(peer) && owns(id)) slots.push(slot)
+    }
+    const group = replica.forest.group(Uint16Array.from(slots))
+    this.#shared.set(peer, { view: view.fingerprint, group })
+    return group
+  }
+
+  #count(report: Exchanged): void {
+    const { meter, log } = this.#components
+    meter.count('exchange.runs')
+    meter.count('exchange.equal', report.equal ? 1 : 0)
+    meter.count('exchange.rows-sent', report.rowsSent)
+    meter.count('exchange.rows-received', report.rowsReceived)
+    meter.count('exchange.bytes-sent', report.bytesSent)
+    meter.count('exchange.bytes-received', report.bytesReceived)
+    if (report.rowsSent + report.rowsReceived === 0) return
+    const { peer, rowsSent, rowsReceived } = report
+    log.info('exchange-moved', { peer, rowsSent, rowsReceived })
+  }
+}
+
+/** One exchange, from its first root to its last. */
+class Run {
+  readonly #components: AntiEntropyComponents
+  readonly #peer: NodeId
+  readonly #group: SlotGroup
+  readonly #options: { settleMs: number; signal: AbortSignal | undefined }
+  readonly #view: string
+  readonly #keys: Uint8Array[] = []
+  readonly #sums = { rowsSent: 0, rowsReceived: 0, bytesSent: 0, bytesReceived: 0, roundTrips: 0 }
+
+  constructor(
+    components: AntiEntropyComponents,
+    peer: NodeId,
+    group: SlotGroup,
+    options: { settleMs: number; signal: AbortSignal | undefined }
+  ) {
+    this.#components = components
+    this.#peer = peer
+    this.#group = group
+    this.#options = options
+    this.#view = components.membership.view.fingerprint
+  }
+
+  async run(): Promise<Exchanged> {
+    let complete = false
+    let equal = false
+    for (let pass = 0; pass < PASSES_MAX && !equal; pass++) {
+      const moved = this.#moved
+      const walk = await this.#walk()
+      equal = walk.equal
+      complete ||= walk.complete
+      if (!equal && this.#moved === moved) break
+    }
+    return { peer: this.#peer, equal, complete, ...this.#sums, keys: this.#keys }
+  }
+
+  async #walk(): Promise<{ equal: boolean; complete: boolean }> {
+    const { replica, timers } = this.#components
+    const own = { forest: replica.forest, rows: replica.rows, group: this.#group }
+    const walk = new Initiator(own)
+    for (let step = walk.next(); step.do !== 'done'; step = walk.next()) {
+      if (step.do === 'settle') {
+        await sleep(timers, this.#options.settleMs, this.#options.signal)
+      } else {
+        const received = walk.receive(await this.#send(step.message))
+        this.#note(received, 'rowsReceived')
+        walk.joined(await applyRows(this.#components, received))
+      }
+    }
+    return walk
+  }
+
+  async #send(request: ExchangeRequest) {
+    const { membership } = this.#components
+    const { signal } = this.#options
+    const body = encodeExchangeRequest(request)
+    const options = { deadlineMs: DEADLINE_MS, signal }
+    const bytes = await membership.ask(this.#peer, 'exchange', body, options)
+    const answer = decodeExchangeAnswer(bytes)
+    if (answer === undefined) throw malformed(this.#peer)
+    // Under another view other slots are shared, and positions mean something else.
+    if (membership.view.fingerprint !== this.#view) {
+      throw new HearsayError(
+        'ERR_NETWORK',
+        'The members changed during the exchange; run it again.'
+      )
+    }
+    this.#note(request.rows, 'rowsSent')
+    this.#sums.roundTrips++
+    this.#sums.bytesSent += body.length
+    this.#sums.bytesReceived += bytes.length
+    return answer
+  }
+
+  get #moved(): number {
+    return this.#sums.rowsSent + this.#sums.rowsReceived
+  }
+
+  #note(rows: readonly RowItem[], direction: 'rowsSent' | 'rowsReceived'): void {
+    this.#sums[direction] += rows.length
+    for (const { key } of rows) {
+      if (this.#keys.length >= KEYS_REPORTED_MAX) return
+      if (!this.#keys.some(known => equal(known, key))) this.#keys.push(key)
+    }
+  }
+}
+
+/** Applies rows; resolves with those that came out of the join as something else than was sent. */
+async function applyRows(
+  { replica, meter }: AntiEntropyComponents,
+  rows: readonly RowItem[]
+): Promise<RowItem[]> {
+  const results = await Promise.allSettled(
+    rows.map(({ key, bytes }) => replica.apply(key, 'row', bytes))
+  )
+  const refused = results.filter(result => result.status === 'rejected').length
+  if (refused > 0) meter.count('exchange.rows-refused', refused)
+  return results.flatMap((result, i) => {
+    if (result.status === 'rejected' || equal(result.value.bytes, rows[i]?.bytes ?? EMPTY))
+      return []
+    return [{ key: result.value.key, bytes: result.value.bytes }]
+  })
+}
+
+const EMPTY = new Uint8Array()
+
+function malformed(peer: NodeId): HearsayError {
+  return new HearsayError('ERR_PROTOCOL', `Hearsay could not read an exchange message of ${peer}.`)
+}

@@ -1,0 +1,49 @@
+/**
+ * Which slots this node owns but is still being sent. A filling slot answers "unknown", never
+ * "absent": what it does not hold yet may exist elsewhere. Kept in the store, so that a restart in
+ * the middle of it does not make the node sure of what it does not know.
+ */
+import { SLOTS } from '../digest/forest.ts'
+import type { Store } from '../ports.ts'
+import { utf8 } from '../util/bytes.ts'
+
+const KEY = utf8('filling')
+
+export class Filling {
+  readonly #store: Store
+  readonly #slots = new Set<number>()
+
+  constructor(store: Store) {
+    this.#store = store
+    const saved = store.get('meta', KEY)
+    saved?.forEach((flag, slot) => {
+      if (flag !== 0) this.#slots.add(slot)
+    })
+  }
+
+  get size(): number {
+    return this.#slots.size
+  }
+
+  has(slot: number): boolean {
+    return this.#slots.has(slot)
+  }
+
+  async begin(slots: Iterable<number>): Promise<void> {
+    for (const slot of slots) this.#slots.add(slot)
+    await this.#save()
+  }
+
+  async end(slots: Iterable<number>): Promise<void> {
+    const before = this.size
+    for (const slot of slots) this.#slots.delete(slot)
+    if (this.size !== before) await this.#save()
+  }
+
+  async #save(): Promise<void> {
+    const flags = new Uint8Array(SLOTS)
+    for (const slot of this.#slots) flags[slot] = 1
+    const value = this.size === 0 ? undefined : flags
+    await this.#store.commit([{ space: 'meta', key: KEY, value }], 'flush')
+  }
+}

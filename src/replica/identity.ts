@@ -1,0 +1,106 @@
+/**
+ * Under which actor this store writes, and its clock. An actor lives as long as the copy it writes
+ * on is trusted, because folding a dot claims that nothing older of its actor is missing. So a store
+ * that is new, was not closed cleanly, or lies in another place than before (copied, restored) goes
+ * on under a new random actor; so does one found damaged or rolled back, by `rotate`.
+ */
+import { actorOf, isActor, printActor, type Actor, type Dot } from '../lattice/dot.ts'
+import { isTime, observe, tick, TIME_ZERO, type Time } from '../lattice/hlc.ts'
+import type { Clock, Log, Random, Store } from '../ports.ts'
+import { utf8 } from '../util/bytes.ts'
+import { isTuple, pack, unpack } from '../util/msgpack.ts'
+
+export interface IdentityComponents {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+interface Saved {
+  readonly actor: Actor
+  readonly time: Time
+  readonly clean: boolean
+  readonly place: string
+}
+
+const KEY = utf8('identity')
+
+export class Identity {
+  readonly #components: IdentityComponents
+  readonly #skewMaxMs: number
+  #actor = 0n as Actor
+  #time = TIME_ZERO
+
+  constructor(components: IdentityComponents, init: { readonly skewMaxMs: number }) {
+    this.#components = components
+    this.#skewMaxMs = init.skewMaxMs
+  }
+
+  get actor(): Actor {
+    return this.#actor
+  }
+
+  /** Before the first dot: decides about the actor, and marks the store as open on disk. */
+  async open(): Promise<void> {
+    const { store } = this.#components
+    const saved = readSaved(store.get('meta', KEY))
+    this.#time = saved?.time ?? TIME_ZERO
+    const reason = distrust(saved, store.place)
+    if (saved !== undefined && reason === undefined) {
+      this.#actor = saved.actor
+      await this.#save(false)
+    } else await this.rotate(reason ?? 'new')
+  }
+
+  /** After the last dot: the next start may go on as the same actor. */
+  async close(): Promise<void> {
+    await this.#save(true)
+  }
+
+  /** Goes on under a new actor: what this store holds can no longer be claimed to be whole. */
+  async rotate(reason: string): Promise<void> {
+    const before = this.#actor
+    this.#actor = actorOf(this.#components.random.bytes(8))
+    await this.#save(false)
+    this.#components.log.info('actor-new', {
+      reason,
+      before: printActor(before),
+      actor: printActor(this.#actor)
+    })
+  }
+
+  /** A name for one write event, later than every time seen here. */
+  nextDot(): Dot {
+    this.#time = tick(this.#time, this.#components.clock.wallMs())
+    return { actor: this.#actor, time: this.#time }
+  }
+
+  /** False when the time is too far ahead of the wall clock to be followed. */
+  observe(time: Time): boolean {
+    const seen = observe(this.#time, time, this.#components.clock.wallMs(), this.#skewMaxMs)
+    if (seen !== undefined) this.#time = seen
+    return seen !== undefined
+  }
+
+  async #save(clean: boolean): Promise<void> {
+    const { store } = this.#components
+    const value = pack([this.#actor, this.#time, clean, store.place])
+    await store.commit([{ space: 'meta', key: KEY, value }], 'flush')
+  }
+}
+
+function distrust(saved: Saved | undefined, place: string): string | undefined {
+  if (saved === undefined) return 'new'
+  if (!saved.clean) return 'not-closed-cleanly'
+  return saved.place === place ? undefined : 'moved'
+}
+
+function readSaved(bytes: Uint8Array | undefined): Saved | undefined {
+  const fields = bytes && unpack(bytes)
+  if (!isTuple(fields, 4)) return undefined
+  const [actor, time, clean, place] = fields
+  if (!isActor(actor) || !isTime(time)) return undefined
+  if (typeof clean !== 'boolean' || typeof place !== 'string') return undefined
+  return { actor, time, clean, place }
+}

@@ -1,0 +1,96 @@
+/**
+ * Rows that cannot be used, kept aside with the reason so that nothing is lost and nobody is blocked:
+ * damaged on disk, malformed on arrival, or from too far in the future. A key whose own row was
+ * damaged is *lost* until a peer's whole row has arrived: this replica does not vote "absent".
+ */
+import type { Clock, Log, Meter, Store, StoreWrite } from '../ports.ts'
+import { nameOf } from '../util/bytes.ts'
+import { isBytes, isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
+
+export type Reason = 'damaged' | 'malformed' | 'ahead'
+
+export interface Quarantined {
+  readonly reason: Reason
+  readonly atMs: number
+  readonly delta: boolean
+  readonly bytes: Uint8Array
+}
+
+export interface QuarantineComponents {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly meter: Meter
+}
+
+export const QUARANTINE_ROWS_MAX = 10_000
+export const QUARANTINE_BYTES_MAX = 64 * 1024 * 1024
+
+const reasons: readonly unknown[] = ['damaged', 'malformed', 'ahead'] satisfies Reason[]
+
+export class Quarantine {
+  readonly #components: QuarantineComponents
+  readonly #sizes = new Map<string, number>()
+  readonly #lost = new Set<string>()
+  #bytes = 0
+
+  constructor(components: QuarantineComponents) {
+    this.#components = components
+    for (const [id, row] of this.entries()) this.#admit(id, row)
+  }
+
+  get size(): number {
+    return this.#sizes.size
+  }
+
+  isLost(id: Uint8Array): boolean {
+    return this.#lost.has(nameOf(id))
+  }
+
+  /** What to commit to keep a row aside; nothing when there is no room (the row is then dropped). */
+  add(id: Uint8Array, reason: Reason, delta: boolean, bytes: Uint8Array): StoreWrite[] {
+    const { clock, log, meter } = this.#components
+    meter.count(`quarantine.${reason}`)
+    log.warn('row-quarantined', { reason, bytes: bytes.length })
+    const row = { reason, atMs: clock.wallMs(), delta, bytes }
+    const full = this.size >= QUARANTINE_ROWS_MAX || this.#bytes > QUARANTINE_BYTES_MAX
+    if (reason !== 'damaged' && (full || this.isLost(id))) return []
+    this.#admit(id, row)
+    const value = pack([reason, row.atMs, delta, bytes])
+    return [{ space: 'quarantine', key: id, value }]
+  }
+
+  /** What to commit once a row is no longer needed here. */
+  remove(id: Uint8Array): StoreWrite[] {
+    const name = nameOf(id)
+    const size = this.#sizes.get(name)
+    if (size === undefined) return []
+    this.#sizes.delete(name)
+    this.#lost.delete(name)
+    this.#bytes -= size
+    return [{ space: 'quarantine', key: id, value: undefined }]
+  }
+
+  *entries(): Iterable<[id: Uint8Array, row: Quarantined]> {
+    for (const [id, value] of this.#components.store.range('quarantine')) {
+      const row = readRow(value)
+      if (row) yield [id, row]
+    }
+  }
+
+  #admit(id: Uint8Array, row: Quarantined): void {
+    const name = nameOf(id)
+    this.#bytes += row.bytes.length - (this.#sizes.get(name) ?? 0)
+    this.#sizes.set(name, row.bytes.length)
+    if (row.reason === 'damaged') this.#lost.add(name)
+  }
+}
+
+function readRow(value: Uint8Array): Quarantined | undefined {
+  const fields = unpack(value)
+  if (!isTuple(fields, 4)) return undefined
+  const [reason, atMs, delta, bytes] = fields
+  if (!reasons.includes(reason) || !isCount(atMs, Number.MAX_SAFE_INTEGER)) return undefined
+  if (typeof delta !== 'boolean' || !isBytes(bytes)) return undefined
+  return { reason: reason as Reason, atMs, delta, bytes }
+}

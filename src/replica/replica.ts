@@ -1,0 +1,354 @@
+/**
+ * One node's copy of the rows. Whatever changes a row (a client's write, a delta or row from another
+ * owner, a hint, a repair) ends here, in the same `join`, and in one step per commit batch: read the
+ * stored rows, join, commit, update the Merkle forest, answer. What was answered is committed and
+ * readable; an apply that changes nothing writes nothing.
+ *
+ *   jobs ──▶ queue ──batch──▶ join ──▶ commit ──▶ forest ──▶ answers
+ *
+ * One batch is under way at a time, so that two changes of one key always see each other.
+ */
+import type { Forest } from '../digest/forest.ts'
+import { HearsayError } from '../errors.ts'
+import { newestDot } from '../lattice/context.ts'
+import type { Dot } from '../lattice/dot.ts'
+import { decodeDelta, decodeRow } from '../lattice/encode.ts'
+import { join, joinDelta, ROW_EMPTY, type Delta, type Row } from '../lattice/row.ts'
+import type { Clock, Log, Meter, Random, Store, StoreWrite } from '../ports.ts'
+import type { ReplicaAnswer } from '../quorum/read.ts'
+import { parseRowKey } from '../ring/row-key.ts'
+import { equal, nameOf } from '../util/bytes.ts'
+import { Filling } from './filling.ts'
+import { ForestKeeper } from './forest.ts'
+import { Identity } from './identity.ts'
+import { Quarantine, type Reason } from './quarantine.ts'
+import { Rows, type Damaged, type Place } from './rows.ts'
+
+export const ROW_BYTES_MAX = 1024 * 1024
+const BATCH_JOBS_MAX = 1_024
+const QUEUE_JOBS_MAX = 16_384
+
+export interface ReplicaComponents {
+  readonly store: Store
+  readonly forest: Forest
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly meter: Meter
+}
+
+export interface ReplicaInit {
+  /**
+   * How far ahead of the own wall clock a time may be and still be believed. A larger value bears
+   * worse clocks, and lets one broken clock win over others for longer.
+   *
+   * @default 60_000
+   */
+  readonly skewMaxMs?: number
+}
+
+/** A client's write: makes a delta of the row as it is, with a dot of its own. */
+export type Mutation = (row: Row, dot: Dot) => Delta
+
+export interface Applied {
+  readonly key: Uint8Array
+  /** The row as it is stored now, encoded. */
+  readonly bytes: Uint8Array
+}
+
+export interface Mutated extends Applied {
+  readonly delta: Delta
+}
+
+type Change =
+  | { readonly kind: 'row' | 'delta'; readonly bytes: Uint8Array }
+  | { readonly kind: 'mutation'; readonly mutation: Mutation }
+
+interface Job {
+  readonly place: Place
+  readonly change: Change
+  readonly flush: boolean
+  readonly resolve: (applied: Mutated | Applied) => void
+  readonly reject: (error: Error) => void
+}
+
+/** A row as the batch under way has left it so far. */
+interface Staged {
+  readonly place: Place
+  row: Row
+  bytes: Uint8Array
+  readonly before: Uint8Array | undefined
+  digest: Uint8Array | undefined
+  value: Uint8Array | undefined
+  settles: (() => void)[]
+}
+
+export class Replica {
+  readonly rows: Rows
+  readonly forest: Forest
+  readonly keeper: ForestKeeper
+  readonly identity: Identity
+  readonly quarantine: Quarantine
+  readonly filling: Filling
+  readonly #components: ReplicaComponents
+  readonly #queue: Job[] = []
+  readonly #damaged: Damaged[] = []
+  #working: Promise<void> | undefined
+  #closed = false
+
+  constructor(components: ReplicaComponents, init: ReplicaInit = {}) {
+    const { store, forest, log } = components
+    this.#components = components
+    this.forest = forest
+    const onDamage = (damaged: Damaged) => this.#found(damaged)
+    this.rows = new Rows({ store, hasher: forest, onDamage })
+    this.keeper = new ForestKeeper({ forest, rows: this.rows, log })
+    this.identity = new Identity(components, { skewMaxMs: init.skewMaxMs ?? 60_000 })
+    this.quarantine = new Quarantine(components)
+    this.filling = new Filling(store)
+  }
+
+  async open(): Promise<void> {
+    await this.identity.open()
+    this.keeper.build()
+    await this.#work()
+  }
+
+  /** Resolves when every accepted change is committed. Further ones are refused. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#working
+    await this.identity.close()
+  }
+
+  read(key: Uint8Array): ReplicaAnswer {
+    const place = this.rows.locate(key)
+    const stored = this.rows.read(place)
+    if (stored !== undefined) return { answer: 'row', row: stored.row }
+    const unsure = this.quarantine.isLost(place.id) || this.filling.has(place.slot)
+    return { answer: unsure || this.#damaged.length > 0 ? 'unknown' : 'absent' }
+  }
+
+  /** Whether a write of this key may be coordinated here: only on a row that is surely whole. */
+  isWhole(key: Uint8Array): boolean {
+    const place = this.rows.locate(key)
+    return !this.quarantine.isLost(place.id) && !this.filling.has(place.slot)
+  }
+
+  mutate(key: Uint8Array, mutation: Mutation, flush: boolean): Promise<Mutated> {
+    return this.#enqueue(key, { kind: 'mutation', mutation }, flush) as Promise<Mutated>
+  }
+
+  /** Joins an encoded row or delta. What cannot be joined is quarantined, and rejects. */
+  apply(
+    key: Uint8Array,
+    kind: 'row' | 'delta',
+    bytes: Uint8Array,
+    flush = false
+  ): Promise<Applied> {
+    return this.#enqueue(key, { kind, bytes }, flush)
+  }
+
+  /** Tries again what was too far ahead when it arrived. */
+  async retryAhead(): Promise<void> {
+    const ready = [...this.quarantine.entries()].filter(([, row]) => row.reason === 'ahead')
+    for (const [id, { bytes, delta }] of ready) {
+      const key = parseRowKey(id)?.key
+      const time = timeOfChange(delta ? decodeDelta(bytes) : decodeRow(bytes))
+      if (key === undefined || time === undefined || !this.identity.observe(time)) continue
+      await this.apply(key, delta ? 'delta' : 'row', bytes)
+    }
+  }
+
+  #enqueue(key: Uint8Array, change: Change, flush: boolean): Promise<Mutated | Applied> {
+    if (this.#closed) return Promise.reject(closedError())
+    if (this.#queue.length >= QUEUE_JOBS_MAX) return Promise.reject(overloadedError())
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ place: this.rows.locate(key), change, flush, resolve, reject })
+      void this.#work()
+    })
+  }
+
+  /** Runs batches until nothing is left; never rejects, every job gets its own answer. */
+  #work(): Promise<void> {
+    this.#working ??= this.#drain().finally(() => {
+      this.#working = undefined
+    })
+    return this.#working
+  }
+
+  async #drain(): Promise<void> {
+    // Jobs of one turn go into one batch.
+    await Promise.resolve()
+    while (this.#queue.length > 0 || this.#damaged.length > 0) {
+      const jobs = this.#queue.splice(0, BATCH_JOBS_MAX)
+      try {
+        if (this.#damaged.length > 0) await this.#setAside()
+        await this.#batch(jobs)
+      } catch (error) {
+        for (const job of jobs) job.reject(error as Error)
+        this.#components.log.warn('commit-failed', { error: String(error), jobs: jobs.length })
+        // A disk that refuses is not asked again and again: the next change or read tries anew.
+        if (jobs.length === 0) return
+      }
+    }
+  }
+
+  async #batch(jobs: readonly Job[]): Promise<void> {
+    const staged = new Map<string, Staged>()
+    const extra: StoreWrite[] = []
+    for (const job of jobs) {
+      try {
+        extra.push(...this.#stage(staged, job))
+      } catch (error) {
+        job.reject(error as Error)
+      }
+    }
+    const changed = [...staged.values()].filter(each => each.value !== undefined)
+    const writes = [...changed.map(writeOf), ...extra]
+    const flush = jobs.some(job => job.flush)
+    if (writes.length > 0 || flush) {
+      await this.#components.store.commit(writes, flush ? 'flush' : 'commit')
+    }
+    for (const { place, before, digest } of changed) {
+      this.keeper.replace(place, before, digest as Uint8Array)
+    }
+    for (const each of staged.values()) for (const settle of each.settles) settle()
+  }
+
+  /** Joins one job into its row; returns what else has to be committed with it. */
+  #stage(staged: Map<string, Staged>, job: Job): StoreWrite[] {
+    const { place, change } = job
+    const current = this.#staged(staged, place)
+    if (this.#isDamaged(place.id)) throw lostError()
+    if (change.kind === 'mutation') {
+      const delta = this.#mutate(current, change.mutation)
+      current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes, delta }))
+      return []
+    }
+    const joined = this.#join(current.row, change)
+    if (typeof joined === 'string') {
+      job.reject(refusal(joined))
+      return this.quarantine.add(place.id, joined, change.kind === 'delta', change.bytes)
+    }
+    this.#restage(current, joined)
+    current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes }))
+    return change.kind === 'row' ? this.quarantine.remove(place.id) : []
+  }
+
+  #mutate(current: Staged, mutation: Mutation): Delta {
+    if (this.quarantine.isLost(current.place.id)) throw lostError()
+    const newest = newestDot(current.row.context)
+    if (newest !== undefined) this.identity.observe(newest.time)
+    const delta = mutation(current.row, this.identity.nextDot())
+    const row = joinDelta(current.row, delta)
+    const { bytes } = this.rows.encode(current.place.key, row)
+    if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length)
+    this.#restage(current, row)
+    return delta
+  }
+
+  #join(row: Row, change: { kind: 'row' | 'delta'; bytes: Uint8Array }): Row | Reason {
+    const delta = change.kind === 'delta' ? decodeDelta(change.bytes) : undefined
+    const whole = change.kind === 'row' ? decodeRow(change.bytes) : undefined
+    const time = timeOfChange(delta ?? whole)
+    if (time === undefined) return 'malformed'
+    if (!this.identity.observe(time)) return 'ahead'
+    return delta ? joinDelta(row, delta) : join(row, whole as Row)
+  }
+
+  #staged(staged: Map<string, Staged>, place: Place): Staged {
+    const name = nameOf(place.id)
+    const known = staged.get(name)
+    if (known !== undefined) return known
+    const stored = this.rows.read(place)
+    const fresh: Staged = {
+      place,
+      row: stored?.row ?? ROW_EMPTY,
+      bytes: stored?.bytes ?? new Uint8Array(),
+      before: stored?.digest,
+      digest: undefined,
+      value: undefined,
+      settles: []
+    }
+    staged.set(name, fresh)
+    return fresh
+  }
+
+  #restage(current: Staged, row: Row): void {
+    const encoded = this.rows.encode(current.place.key, row)
+    const before = current.digest ?? current.before
+    if (before !== undefined && equal(before, encoded.digest)) return
+    Object.assign(current, { row, ...encoded })
+  }
+
+  #isDamaged(id: Uint8Array): boolean {
+    return this.#damaged.some(damaged => equal(damaged.id, id))
+  }
+
+  #found(damaged: Damaged): void {
+    if (this.#isDamaged(damaged.id)) return
+    this.#damaged.push(damaged)
+    if (!this.#closed) void this.#work()
+  }
+
+  /** Moves damaged rows out of the way: they count as lost, and the actor can no longer be trusted. */
+  async #setAside(): Promise<void> {
+    const damaged = this.#damaged.slice()
+    const writes = damaged.flatMap(({ id, value }) => [
+      { space: 'rows' as const, key: id, value: undefined },
+      ...this.quarantine.add(id, 'damaged', false, value)
+    ])
+    await this.#components.store.commit(writes, 'flush')
+    await this.identity.rotate('damaged-rows')
+    this.#damaged.splice(0, damaged.length)
+    const slots = new Set(damaged.map(({ id }) => parseRowKey(id)?.slot))
+    for (const slot of slots) if (slot !== undefined) this.keeper.rebuild(slot)
+  }
+}
+
+function writeOf({ place, value }: Staged): StoreWrite {
+  return { space: 'rows', key: place.id, value }
+}
+
+function timeOfChange(change: Row | Delta | undefined) {
+  if (change === undefined) return undefined
+  return 'dot' in change ? change.dot.time : newestDot(change.context)?.time
+}
+
+function refusal(reason: Reason): HearsayError {
+  return reason === 'ahead'
+    ? new HearsayError(
+        'ERR_CLOCK_SKEW',
+        'The version is too far ahead of the clock of this replica; it is kept aside and tried again. ' +
+          'Set the clocks of all nodes by NTP.'
+      )
+    : new HearsayError('ERR_CORRUPT', 'The row cannot be decoded; it was put in quarantine.')
+}
+
+function lostError(): HearsayError {
+  return new HearsayError(
+    'ERR_CORRUPT',
+    'The row of this key was damaged on the disk of this node and is being fetched from the others; ' +
+      'try again in a moment.'
+  )
+}
+
+function rowSizeError(bytes: number): HearsayError {
+  return new HearsayError(
+    'ERR_ROW_SIZE',
+    `The row would take ${bytes} bytes and a row has at most ${ROW_BYTES_MAX}; split the value over ` +
+      'several keys.'
+  )
+}
+
+function overloadedError(): HearsayError {
+  return new HearsayError(
+    'ERR_OVERLOADED',
+    `More than ${QUEUE_JOBS_MAX} changes wait for this disk; try again more slowly.`
+  )
+}
+
+function closedError(): HearsayError {
+  return new HearsayError('ERR_CLOSED', 'The node is closed.')
+}

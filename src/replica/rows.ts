@@ -1,0 +1,115 @@
+/**
+ * Rows as they lie in the store: `check (8 bytes) | encoded row` under `slot | token | key`. The
+ * check is the beginning of the row digest, the keyed BLAKE3 of key and row that also feeds the
+ * Merkle forest: LMDB has no page checksums, so every read of a row proves it.
+ */
+import { CHECK_BYTES, type LeafReader, type LeafRow, type RowItem } from '../digest/exchange.ts'
+import type { Hasher } from '../digest/forest.ts'
+import { newestDot } from '../lattice/context.ts'
+import { decodeRow, encodeRow } from '../lattice/encode.ts'
+import type { Row } from '../lattice/row.ts'
+import type { Range, Store } from '../ports.ts'
+import { leafRange, parseRowKey, rowKey, slotRange, TOKEN_BYTES } from '../ring/row-key.ts'
+import { slotOf } from '../ring/slot.ts'
+import { concat, equal } from '../util/bytes.ts'
+
+/** Where the row of a key lies. */
+export interface Place {
+  readonly key: Uint8Array
+  readonly slot: number
+  readonly token: Uint8Array
+  readonly id: Uint8Array
+}
+
+/** A row that was read and proven. */
+export interface Stored {
+  readonly row: Row
+  readonly bytes: Uint8Array
+  readonly digest: Uint8Array
+}
+
+export interface Damaged {
+  readonly id: Uint8Array
+  readonly value: Uint8Array
+}
+
+export interface RowsComponents {
+  readonly store: Store
+  readonly hasher: Hasher
+  /** Told of every row that fails its check; the row is left out of the answer. */
+  readonly onDamage: (damaged: Damaged) => void
+}
+
+export class Rows implements LeafReader {
+  readonly #store: Store
+  readonly #hasher: Hasher
+  readonly #onDamage: (damaged: Damaged) => void
+
+  constructor({ store, hasher, onDamage }: RowsComponents) {
+    this.#store = store
+    this.#hasher = hasher
+    this.#onDamage = onDamage
+  }
+
+  locate(key: Uint8Array): Place {
+    const slot = slotOf(key)
+    const token = this.#hasher.digest(key).subarray(0, TOKEN_BYTES)
+    return { key, slot, token, id: rowKey(slot, token, key) }
+  }
+
+  read(place: Place): Stored | undefined {
+    const value = this.#store.get('rows', place.id)
+    return value && this.#prove(place.key, place.id, value)
+  }
+
+  /** What to store for a row, and its digest. */
+  encode(key: Uint8Array, row: Row): { value: Uint8Array; bytes: Uint8Array; digest: Uint8Array } {
+    const bytes = encodeRow(row)
+    const digest = this.#digest(key, bytes)
+    return { value: concat([digest.subarray(0, CHECK_BYTES), bytes]), bytes, digest }
+  }
+
+  /** Every proven row of a range, with its place. */
+  *scan(range: Range): Iterable<{ place: Place; stored: Stored }> {
+    for (const [id, value] of this.#store.range('rows', range)) {
+      const parsed = parseRowKey(id)
+      const stored = parsed && this.#prove(parsed.key, id, value)
+      if (parsed && stored) yield { place: { ...parsed, id }, stored }
+    }
+  }
+
+  *leaf(slot: number, depth: number, leaf: number): Iterable<LeafRow> {
+    for (const { place, stored } of this.scan(leafRange(slot, depth, leaf))) {
+      yield {
+        key: place.key,
+        bytes: stored.bytes,
+        token: place.token,
+        check: stored.digest.subarray(0, CHECK_BYTES),
+        newest: newestDot(stored.row.context)?.time ?? 0n
+      }
+    }
+  }
+
+  *byToken(slot: number, token: Uint8Array): Iterable<RowItem> {
+    const from = rowKey(slot, token, new Uint8Array())
+    for (const { place, stored } of this.scan({ from, to: slotRange(slot).to })) {
+      if (!equal(place.token, token)) return
+      yield { key: place.key, bytes: stored.bytes }
+    }
+  }
+
+  #prove(key: Uint8Array, id: Uint8Array, value: Uint8Array): Stored | undefined {
+    const bytes = value.subarray(CHECK_BYTES)
+    const digest = this.#digest(key, bytes)
+    const proven = equal(digest.subarray(0, CHECK_BYTES), value.subarray(0, CHECK_BYTES))
+    const row = proven ? decodeRow(bytes) : undefined
+    if (row !== undefined) return { row, bytes, digest }
+    this.#onDamage({ id, value })
+    return undefined
+  }
+
+  #digest(key: Uint8Array, bytes: Uint8Array): Uint8Array {
+    const head = new Uint8Array([key.length >>> 8, key.length])
+    return this.#hasher.digest(concat([head, key, bytes]))
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The bytes of a write that a node passes on to an owner, and of what came of it: a result, or an
+ * error that arrives as the same class with the same fields. Malformed bytes decode to `undefined`.
+ */
+import {
+  HearsayError,
+  QuorumFailedError,
+  TimeoutError,
+  UnavailableError,
+  type ErrorCode
+} from '../errors.ts'
+import { readLevel, type Level } from '../quorum/level.ts'
+import { KEY_BYTES_MAX } from '../ring/row-key.ts'
+import type { NodeId } from '../util/node-id.ts'
+import { isBytes, isCount, isTuple, pack, readList, unpack } from '../util/msgpack.ts'
+
+const NODES_MAX = 256
+/** The largest level that can be asked for. */
+const NEEDED_MAX = 9_999
+const TIMEOUT_MS_MAX = 86_400_000
+
+export interface Forward {
+  readonly key: Uint8Array
+  /** `undefined` deletes. */
+  readonly value: Uint8Array | undefined
+  readonly level: Level
+  readonly flush: boolean
+  readonly timeoutMs: number
+}
+
+export interface Written {
+  readonly version: string
+  readonly acknowledged: readonly NodeId[]
+  readonly hinted: readonly NodeId[]
+}
+
+export function encodeForward({ key, value, level, flush, timeoutMs }: Forward): Uint8Array {
+  return pack([key, value ?? null, level, flush, timeoutMs])
+}
+
+export function decodeForward(bytes: Uint8Array): Forward | undefined {
+  const fields = unpack(bytes)
+  if (!isTuple(fields, 5)) return undefined
+  const [key, value, foreign, flush, timeoutMs] = fields
+  if (!isBytes(key) || key.length === 0 || key.length > KEY_BYTES_MAX) return undefined
+  if (value !== null && !isBytes(value)) return undefined
+  if (typeof foreign !== 'string' && typeof foreign !== 'number') return undefined
+  const level = readLevel(foreign)
+  if (level === undefined || typeof flush !== 'boolean') return undefined
+  if (!isCount(timeoutMs, TIMEOUT_MS_MAX)) return undefined
+  return { key, value: value ?? undefined, level, flush, timeoutMs }
+}
+
+export function encodeWritten({ version, acknowledged, hinted }: Written): Uint8Array {
+  return pack([version, acknowledged, hinted])
+}
+
+export function encodeFailure(error: HearsayError): Uint8Array {
+  if (error instanceof UnavailableError) {
+    return pack([error.code, error.level, error.needed, error.alive])
+  }
+  if (error instanceof TimeoutError) {
+    return pack([error.code, error.needed, error.acknowledged, error.timeoutMs])
+  }
+  if (error instanceof QuorumFailedError) {
+    const failures = [...error.failures].map(([id, failure]) => [id, failure.message])
+    return pack([error.code, error.needed, error.acknowledged, failures])
+  }
+  return pack([error.code, error.message, null, null])
+}
+
+/** What came of a forwarded write. */
+export function decodeWritten(bytes: Uint8Array): Written | HearsayError | undefined {
+  const fields = unpack(bytes)
+  if (isTuple(fields, 4)) return readFailure(fields)
+  if (!isTuple(fields, 3) || typeof fields[0] !== 'string') return undefined
+  const acknowledged = readNodes(fields[1])
+  const hinted = readNodes(fields[2])
+  return acknowledged && hinted && { version: fields[0], acknowledged, hinted }
+}
+
+function readFailure([code, a, b, c]: unknown[]): HearsayError | undefined {
+  if (code === 'ERR_UNAVAILABLE') {
+    if (typeof a !== 'string' || !isCount(b, NEEDED_MAX) || !isCount(c, NODES_MAX)) return undefined
+    return new UnavailableError('write', a, b, c)
+  }
+  if (code === 'ERR_TIMEOUT') {
+    const acknowledged = readNodes(b)
+    if (!isCount(a, NEEDED_MAX) || !isCount(c, TIMEOUT_MS_MAX)) return undefined
+    return acknowledged && new TimeoutError('write', a, acknowledged, c)
+  }
+  if (code === 'ERR_QUORUM') {
+    const acknowledged = readNodes(b)
+    const failures = readList(c, NODES_MAX, readReason)
+    if (!isCount(a, NEEDED_MAX) || !acknowledged || !failures) return undefined
+    return new QuorumFailedError('write', a, acknowledged, new Map(failures))
+  }
+  if (typeof code !== 'string' || typeof a !== 'string') return undefined
+  return new HearsayError(code as ErrorCode, a)
+}
+
+function readNodes(value: unknown): NodeId[] | undefined {
+  return readList(value, NODES_MAX, id => (typeof id === 'string' ? (id as NodeId) : undefined))
+}
+
+function readReason(fields: unknown): [NodeId, Error] | undefined {
+  if (!isTuple(fields, 2)) return undefined
+  const [id, message] = fields
+  if (typeof id !== 'string' || typeof message !== 'string') return undefined
+  return [id as NodeId, new Error(message)]
+}
