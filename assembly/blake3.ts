@@ -1,6 +1,6 @@
 /**
- * BLAKE3 over linear memory, plain and keyed, always 32 bytes out. A message of up to 1,024 bytes is
- * one chunk; a longer one is a binary tree of chunks, kept as a stack of chaining values.
+ * BLAKE3 over linear memory, plain and keyed, always 32 bytes out. A message of up to 1,024 bytes
+ * is one chunk; a longer one is a binary tree of chunks, kept as a stack of chaining values.
  *
  * Not offered: key derivation, extended output, streams.
  */
@@ -19,7 +19,7 @@ const KEY: usize = memory.data(32, 16)
 /** The last block of a message, filled up with zeros. */
 const LAST: usize = memory.data(64, 16)
 
-/** One chaining value for each level of the tallest tree that 32-bit lengths allow, and one more. */
+/** A chaining value for each level of the tallest tree that 32-bit lengths allow, and one more. */
 const STACK: usize = memory.data(24 * 32, 16)
 
 /** Copies 32 bytes. */

@@ -1,6 +1,6 @@
 /**
- * A tree over the roots of an ordered list of slots, filled up with 32 zero bytes to a power of two.
- * It remembers the stamp at which it copied each root, and so rehashes only above slots that changed.
+ * A tree over the roots of an ordered list of slots, filled up with zero hashes to a power of two.
+ * It remembers at which stamp it copied each root, and so rehashes only above slots that changed.
  */
 import { allocate, release } from './arena'
 import { rootOf, stampOf } from './forest'

@@ -46,7 +46,7 @@ export function setKey(key: usize): void {
   blake3.setKey(key)
 }
 
-/** A block of at least `bytes` bytes, aligned to 16, the host's until released; 0: out of memory. */
+/** A block of at least `bytes` bytes, aligned to 16, the host's until released. 0: no memory. */
 export function allocate(bytes: u32): usize {
   return arena.allocate(bytes)
 }

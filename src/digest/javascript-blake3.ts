@@ -3,8 +3,8 @@
  * core, against which it is tested and measured. Written for speed as far as that is plain: words
  * in typed arrays, nothing allocated but what is asked for.
  *
- * One caution for whoever changes it: a single read beyond the end of a typed array makes V8 compile
- * the loops several times slower for the rest of the process.
+ * One caution for whoever changes it: a single read beyond the end of a typed array makes V8
+ * compile the loops several times slower for the rest of the process.
  */
 import { compress } from './javascript-compress.ts'
 

@@ -1,6 +1,6 @@
 /**
- * The Merkle tree of one slot in plain TypeScript, the twin of assembly/tree.ts and nodes.ts: node 1
- * is the root, node i has the children 2i and 2i + 1, marks are one bit a node, and sweeping goes
+ * The Merkle tree of one slot in plain TypeScript, the twin of assembly/tree.ts and nodes.ts: node
+ * 1 is the root, node i has the children 2i and 2i + 1, marks are one bit a node, and sweeping goes
  * from the highest marked node to the lowest.
  */
 import { keyedHashBlock, storeWords, type Words } from './javascript-blake3.ts'

@@ -133,7 +133,7 @@ export class Core {
     this.exports.setKey(this.stage)
   }
 
-  /** All of linear memory. Valid until the next call of an export: memory that grew is elsewhere. */
+  /** All of linear memory. Valid until the next call of an export: growing moves it. */
   bytes(): Uint8Array {
     if (this.#bytes.length === 0) this.#bytes = new Uint8Array(this.exports.memory.buffer)
     return this.#bytes
