@@ -1,7 +1,7 @@
 /**
  * The hashing core: BLAKE3 against its official vectors, and the forest against its plain
- * TypeScript twin and against a model that shares no code with either. All of it on the release build, on the
- * debug build, which asserts, and on the twin.
+ * TypeScript twin and against a model that shares no code with either. All of it on the release
+ * build, on the debug build, which asserts, and on the twin.
  */
 import { readFileSync } from 'node:fs'
 import { blake3 } from '@noble/hashes/blake3.js'

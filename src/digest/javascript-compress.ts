@@ -1,7 +1,7 @@
 /**
  * The compression function of BLAKE3 in plain TypeScript, the twin of assembly/compress.ts: words
- * in, words out, nothing allocated. Unrolled, because the comparison with WebAssembly would otherwise
- * flatter the latter.
+ * in, words out, nothing allocated. Unrolled, because the comparison with WebAssembly would
+ * otherwise flatter the latter.
  */
 
 /**

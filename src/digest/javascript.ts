@@ -1,6 +1,7 @@
 /**
  * The forest in plain TypeScript: the same promises, the same algorithm and the same refusals as
- * the one in WebAssembly, byte for byte. The oracle of the tests and the other side of the benchmark.
+ * the one in WebAssembly, byte for byte. The oracle of the tests and the other side of the
+ * benchmark.
  *
  * Not promised: a limit on memory.
  */
