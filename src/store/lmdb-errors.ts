@@ -12,12 +12,12 @@ const corrupt = new Map([
 
 /** By errno, as LMDB reports them, and by name, as Node.js does. */
 const reasons = new Map<unknown, string>([
-  [28, 'the disk is full; free some space, no restart is needed'],
+  [28, 'the disk is full; free some space'],
   ['ENOSPC', 'the disk is full; free some space'],
-  [122, 'the disk quota is used up; free some space, no restart is needed'],
+  [122, 'the disk quota is used up; free some space'],
   [27, 'the file may not grow further; raise the limit on file sizes'],
   [-30_792, 'the map of LMDB is full; free some space or move to a larger machine'],
-  [5, 'the disk failed, or is full; look at its health and its free space'],
+  [5, 'the disk failed or is full; look at its health and its free space'],
   ['EIO', 'the disk failed; look at its health'],
   [30, 'the file system is read-only; make it writable'],
   ['EROFS', 'the file system is read-only; make it writable'],
@@ -27,27 +27,28 @@ const reasons = new Map<unknown, string>([
 ])
 
 export function explainOpen(error: unknown, path: string): HearsayError {
-  if (error instanceof HearsayError) return error
-  const fault = corrupt.get(codeOf(error) as number)
-  if (fault !== undefined) return damaged(path, fault)
-  return new StoreError(`Could not open ${path}: ${reason(error)}.`, { cause: error })
+  return explain(error, path, 'open')
+}
+
+export function explainRead(error: unknown, path: string): HearsayError {
+  return explain(error, path, 'read')
 }
 
 /** lmdb-js hands the cause of a failed commit out as a promise that rejects with it. */
 export async function explainCommit(error: unknown, path: string): Promise<StoreError> {
   const cause = await causeOf(error)
-  return new StoreError(`Could not write to ${path}: ${reason(cause)}. Nothing was stored.`, {
-    cause
-  })
+  return new StoreError(
+    `Could not write to ${path}: ${reason(cause)}. Then restart the node: what was acknowledged is ` +
+      'kept; whether the last write is, is unknown.',
+    { cause }
+  )
 }
 
-/** For every use after LMDB has given up. */
-export function brokenError(first: StoreError, path: string): StoreError {
-  return new StoreError(
-    `The disk failed while LMDB finished a write to ${path}. Look at its health, then restart the ` +
-      'node: what was acknowledged is kept.',
-    { cause: first }
-  )
+function explain(error: unknown, path: string, verb: string): HearsayError {
+  if (error instanceof HearsayError) return error
+  const fault = corrupt.get(codeOf(error) as number)
+  if (fault !== undefined) return damaged(path, fault)
+  return new StoreError(`Could not ${verb} ${path}: ${reason(error)}.`, { cause: error })
 }
 
 async function causeOf(error: unknown): Promise<unknown> {

@@ -7,9 +7,11 @@
  * alternative, LMDB's overlapping sync with `safeRestore`, acknowledges no earlier, but shows commits
  * before they are synced and takes them back when the process dies in between.)
  *
- * Group commit: while one transaction is being written, further commits wait and then share the
- * next. There is never more than one transaction under way, because LMDB cannot refuse what is
- * queued behind one that broke it.
+ * LMDB is kept from ever failing to write, because the memory of the process cannot be trusted after
+ * it did (a failed write makes its native side format a message into too small a buffer), and what is
+ * queued behind a failed meta page is never answered. So there is never more than one transaction
+ * under way (group-commit.ts), room on the disk is looked for before each (room.ts), and should one
+ * fail nevertheless, the store refuses everything until the process is started again.
  *
  * Not promised: that a damaged file is noticed. See lmdb-file.ts for what is, and the rows' own
  * digests for the rest.
@@ -17,11 +19,13 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
-import { HearsayError, StoreError } from '../errors.ts'
+import { StoreError, type HearsayError } from '../errors.ts'
 import type { Range, Space, Store, StoreWrite } from '../ports.ts'
+import { GroupCommit } from './group-commit.ts'
 import { checkWrites, closedError, isKey, spaces } from './limits.ts'
-import { brokenError, explainCommit, explainOpen } from './lmdb-errors.ts'
+import { explainCommit, explainOpen, explainRead } from './lmdb-errors.ts'
 import { prepareLmdbFile } from './lmdb-file.ts'
+import { assertRoom } from './room.ts'
 
 export interface LmdbStoreInit {
   /** An existing directory that no other process writes to: see directory.ts. */
@@ -30,20 +34,7 @@ export interface LmdbStoreInit {
 
 export const DATA_FILE = 'data.mdb'
 
-/** Bytes of writes in one transaction, unless a single commit has more. */
-const GROUP_BYTES_MAX = 8 * 1024 * 1024
-
-/** Bytes of writes that may wait for their transaction. */
-const WAITING_BYTES_MAX = 256 * 1024 * 1024
-
 type Bytes = Database<Uint8Array, Uint8Array>
-
-interface Waiting {
-  readonly writes: readonly StoreWrite[]
-  readonly bytes: number
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
 
 const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
 
@@ -77,9 +68,7 @@ export class LmdbStore implements Store {
   readonly #path: string
   readonly #root: RootDatabase
   readonly #spaces: ReadonlyMap<Space, Bytes>
-  readonly #waiting: Waiting[] = []
-  #waitingBytes = 0
-  #writing: Promise<void> | undefined
+  readonly #commits: GroupCommit
   #refusal: HearsayError | undefined
   #closed: Promise<void> | undefined
 
@@ -87,43 +76,51 @@ export class LmdbStore implements Store {
     this.#root = components.root
     this.#path = components.path
     this.#spaces = new Map(spaces.map(name => [name, this.#root.openDB({ name, ...binary })]))
+    this.#commits = new GroupCommit({ write: writes => this.#write(writes) })
     const { dev, ino } = statSync(this.#path, { bigint: true })
     this.place = `${dev}:${ino}`
   }
 
-  /** Throws `StoreError` once the disk has failed in the one way that LMDB cannot get over. */
+  /** Throws `ERR_CORRUPT` or `StoreError` where the file cannot be read. */
   get(space: Space, key: Uint8Array): Uint8Array | undefined {
-    const value = isKey(key) ? this.#space(space).getBinary(key) : undefined
-    return value && plain(value)
+    const database = this.#space(space)
+    try {
+      const value = isKey(key) ? database.getBinary(key) : undefined
+      return value && plain(value)
+    } catch (error) {
+      throw explainRead(error, this.#path)
+    }
   }
 
-  *range(space: Space, range: Range = {}): Generator<readonly [Uint8Array, Uint8Array]> {
+  /** Throws as `get` does, at once or while it is being iterated. */
+  range(space: Space, range: Range = {}): Iterable<readonly [Uint8Array, Uint8Array]> {
+    return this.#entries(this.#space(space), range)
+  }
+
+  *#entries(database: Bytes, range: Range): Generator<readonly [Uint8Array, Uint8Array]> {
     const { from, to, limit } = range
     if (to?.length === 0) return
-    const entries = this.#space(space).getRange({
-      ...(from !== undefined && from.length > 0 && { start: from }),
-      ...(to !== undefined && { end: to }),
-      ...(limit !== undefined && { limit })
-    })
-    for (const { key, value } of entries) yield [plain(key), plain(value)]
+    try {
+      const entries = database.getRange({
+        ...(from !== undefined && from.length > 0 && { start: from }),
+        ...(to !== undefined && { end: to }),
+        ...(limit !== undefined && { limit })
+      })
+      for (const { key, value } of entries) yield [plain(key), plain(value)]
+    } catch (error) {
+      throw explainRead(error, this.#path)
+    }
   }
 
   /**
    * Also rejects with `ERR_OVERLOADED`, with nothing stored, when too much is waiting. A refusal for
-   * want of room is over as soon as there is room.
+   * want of room is over as soon as there is room; after any other the outcome is unknown, and the
+   * store refuses everything: the error says so.
    */
   async commit(writes: readonly StoreWrite[]): Promise<void> {
     this.#assertUsable()
     checkWrites(writes)
-    const bytes = sizeOf(writes)
-    if (this.#waitingBytes > 0 && this.#waitingBytes + bytes > WAITING_BYTES_MAX) {
-      throw new HearsayError('ERR_OVERLOADED', 'The disk is behind with writing; try again later.')
-    }
-    await new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ writes, bytes, resolve, reject })
-      this.#waitingBytes += bytes
-      this.#writing ??= this.#writeAll()
-    })
+    await this.#commits.commit(writes)
   }
 
   /** Resolves when the commits under way are settled and the file is closed. */
@@ -134,66 +131,27 @@ export class LmdbStore implements Store {
 
   async #close(): Promise<void> {
     this.#refusal ??= closedError()
-    await this.#writing
+    await this.#commits.settled()
     await this.#root.close()
   }
 
-  async #writeAll(): Promise<void> {
-    // The commits of one turn of the event loop belong together.
-    await new Promise(resolve => setImmediate(resolve))
-    while (this.#waiting.length > 0) await this.#writeGroup(this.#takeGroup())
-    this.#writing = undefined
-  }
-
-  #takeGroup(): readonly Waiting[] {
-    let bytes = 0
-    const end = this.#waiting.findIndex(({ bytes: more }, i) => {
-      bytes += more
-      return i > 0 && bytes > GROUP_BYTES_MAX
-    })
-    const group = this.#waiting.splice(0, end === -1 ? this.#waiting.length : end)
-    for (const waiting of group) this.#waitingBytes -= waiting.bytes
-    return group
-  }
-
-  async #writeGroup(group: readonly Waiting[]): Promise<void> {
-    try {
-      await this.#transaction(group)
-      for (const { resolve } of group) resolve()
-    } catch (error) {
-      const refused = await this.#explain(error)
-      for (const { reject } of group) reject(refused)
-    }
-  }
-
-  async #transaction(group: readonly Waiting[]): Promise<void> {
+  async #write(writes: readonly StoreWrite[]): Promise<void> {
     if (this.#refusal instanceof StoreError) throw this.#refusal
-    await this.#root.batch(() => {
-      for (const { writes } of group) {
-        for (const { space, key, value } of writes) {
-          const database = this.#spaces.get(space) as Bytes
-          void (value === undefined ? database.remove(key) : database.put(key, value))
-        }
-      }
-    })
-  }
-
-  async #explain(error: unknown): Promise<Error> {
-    if (error instanceof StoreError) return error
-    const refused = await explainCommit(error, this.#path)
-    if (this.#isBroken()) this.#refusal = brokenError(refused, this.#path)
-    return refused
-  }
-
-  /** After a meta page could not be written LMDB answers nothing more, and a commit would hang. */
-  #isBroken(): boolean {
+    assertRoom(this.#path, writes)
     try {
-      this.#root.resetReadTxn()
-      this.#root.getBinary(Uint8Array.of(1))
-      return false
-    } catch {
-      return true
+      await this.#root.batch(() => {
+        for (const write of writes) this.#enqueue(write)
+      })
+    } catch (error) {
+      this.#refusal = await explainCommit(error, this.#path)
+      throw this.#refusal
     }
+  }
+
+  /** The promises of single writes are those of the batch, which is awaited. */
+  #enqueue({ space, key, value }: StoreWrite): void {
+    const database = this.#spaces.get(space) as Bytes
+    void (value === undefined ? database.remove(key) : database.put(key, value))
   }
 
   #space(space: Space): Bytes {
@@ -204,10 +162,6 @@ export class LmdbStore implements Store {
   #assertUsable(): void {
     if (this.#refusal !== undefined) throw this.#refusal
   }
-}
-
-function sizeOf(writes: readonly StoreWrite[]): number {
-  return writes.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
 }
 
 /** The same memory, which lmdb-js has already copied out of its map, without the name of Buffer. */
