@@ -1,9 +1,16 @@
 /**
  * What crosses the admin socket: `POST /<method>` with a JSON object, answered by a JSON object.
- * Bytes travel as base64. An error travels as its code, its sentence and those of its fields that
- * JSON can hold, and comes out on the other side as a `HearsayError` with the same three. Pure.
+ * Bytes travel as base64. An error travels as its code, its sentence and its fields, and comes out
+ * on the other side as a `HearsayError` with the same three. Pure.
  */
-import { HearsayError, type ErrorCode } from '../../index.ts'
+import {
+  HearsayError,
+  QuorumFailedError,
+  TimeoutError,
+  UnavailableError,
+  type ErrorCode,
+  type NodeId
+} from '../../index.ts'
 
 /** The largest request: a row of 1 MiB in base64 with room for its key. */
 export const adminBodyBytesMax = 2 * 1024 * 1024
@@ -26,7 +33,7 @@ export type AdminMethod = (typeof adminMethods)[number]
 export interface WireError {
   readonly code: string
   readonly message: string
-  readonly fields: Readonly<Record<string, unknown>>
+  readonly fields: object
 }
 
 export function encodeBytes(bytes: Uint8Array | string): string {
@@ -39,15 +46,53 @@ export function decodeBytes(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text, 'base64'))
 }
 
-const fieldNames = ['needed', 'alive', 'acknowledged', 'unsent', 'remoteCode']
+const fieldNames = [
+  'verb',
+  'level',
+  'needed',
+  'alive',
+  'acknowledged',
+  'timeoutMs',
+  'unsent',
+  'remoteCode'
+]
 
 export function encodeError(cause: unknown): WireError {
   const message = cause instanceof Error ? cause.message : String(cause)
   if (!(cause instanceof HearsayError)) return { code: 'ERR_INTERNAL', message, fields: {} }
-  const own = Object.entries(cause).filter(([name]) => fieldNames.includes(name))
-  return { code: cause.code, message, fields: Object.fromEntries(own) }
+  const fields = Object.entries(cause).filter(([name]) => fieldNames.includes(name))
+  if (cause instanceof QuorumFailedError) {
+    fields.push(['failures', [...cause.failures].map(([id, { message }]) => [id, message])])
+  }
+  return { code: cause.code, message, fields: Object.fromEntries(fields) }
 }
 
+/** Of the same class where callers branch on one. The sentence is made again from the fields. */
 export function decodeError({ code, message, fields }: WireError): HearsayError {
-  return Object.assign(new HearsayError(code as ErrorCode, message), fields)
+  const { verb, level, needed, alive, acknowledged, timeoutMs, failures } = fields as Fields
+  switch (code) {
+    case 'ERR_UNAVAILABLE':
+      return new UnavailableError(verb, level, needed, alive)
+    case 'ERR_TIMEOUT':
+      return new TimeoutError(verb, needed, acknowledged, timeoutMs)
+    case 'ERR_QUORUM':
+      return new QuorumFailedError(verb, needed, acknowledged, failureMap(failures))
+    default:
+      return Object.assign(new HearsayError(code as ErrorCode, message), fields)
+  }
+}
+
+/** The other end is this very program, so the fields are what `encodeError` made. */
+interface Fields {
+  readonly verb: 'read' | 'write'
+  readonly level: string
+  readonly needed: number
+  readonly alive: number
+  readonly acknowledged: readonly NodeId[]
+  readonly timeoutMs: number
+  readonly failures: readonly (readonly [NodeId, string])[]
+}
+
+function failureMap(failures: Fields['failures']): ReadonlyMap<NodeId, Error> {
+  return new Map(failures.map(([id, message]) => [id, new Error(message)]))
 }

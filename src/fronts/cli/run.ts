@@ -35,10 +35,15 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       line(io.stderr, `hearsay: ${cause.message}`)
       return 2
     }
-    if (!(cause instanceof HearsayError)) throw cause
+    if (!isOfTheWorld(cause)) throw cause
     line(io.stderr, `hearsay: ${cause.message}`)
     return 1
   }
+}
+
+/** A typed error, or one of the system (a full disk, a missing right); all else is a bug. */
+function isOfTheWorld(cause: unknown): cause is Error {
+  return cause instanceof HearsayError || (cause instanceof Error && 'syscall' in cause)
 }
 
 async function dispatch(argv: readonly string[], io: Io): Promise<number> {

@@ -47,7 +47,9 @@ async function start(call: Call, io: Io): Promise<number> {
   const isNew = await isFirstStart(init)
   const forget = io.onStop(() => (stop.signal.aborted ? io.exit(130) : stop.abort()))
   try {
-    const running = await starting(call, io, () => openRunning(io.createNode, init))
+    const running = await starting(call, io, () =>
+      openRunning(options => io.createNode(options), init)
+    )
     announce(running, init, isNew, call, io)
     const joining = call.flag('json') ? undefined : watchJoining(running.node, io)
     await aborted(stop.signal)
