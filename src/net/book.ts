@@ -35,10 +35,12 @@ export function peerOf(address: Multiaddr): NodeId | undefined {
   return last?.name === 'p2p' ? (last.value as NodeId) : undefined
 }
 
-/** `undefined` for what is not an address at all. */
+/** `undefined` for what names no place. */
 export function parseAddress(text: string): Multiaddr | undefined {
   try {
-    return multiaddr(text)
+    const address = multiaddr(text)
+    const [place] = address.getComponents()
+    return place === undefined || place.name === 'p2p' ? undefined : address
   } catch {
     return undefined
   }

@@ -161,6 +161,7 @@ export class Channel {
     if (this.#paused === paused || this.#ended) return
     this.#paused = paused
     if (this.#stream.readStatus !== 'readable' && this.#stream.readStatus !== 'paused') return
+    if (paused) this.#meter.count('network.reads-paused')
     if (paused) this.#stream.pause()
     else this.#stream.resume()
   }

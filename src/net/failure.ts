@@ -62,6 +62,8 @@ export function listenFailure(listen: readonly string[], error: unknown): Hearsa
 
 function leaves(error: unknown): Error[] {
   if (error instanceof AggregateError) return error.errors.flatMap(leaves)
+  // Waits inside libp2p reject with the event that ended them.
+  if (error instanceof Event) return [new Error('it was closed')]
   return [error instanceof Error ? error : new Error(String(error))]
 }
 

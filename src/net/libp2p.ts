@@ -29,12 +29,14 @@ import { AddressBook, parseAddress, peerOf } from './book.ts'
 import { listenFailure } from './failure.ts'
 import { Gossip, gossipTopic } from './gossip.ts'
 import { PROTOCOL_RANGE } from './hello.ts'
+import type { Hello } from './hello.ts'
 import { createHost } from './host.ts'
 import type { Host, TransportFactory } from './host.ts'
 import type { Identity } from './identity.ts'
 import { deriveKeys, refuseKeyDump } from './keys.ts'
 import { DIAL_MS_MAX } from './limits.ts'
 import { Peers } from './peers.ts'
+import { Presence } from './presence.ts'
 import { within } from './within.ts'
 
 export interface Libp2pNetworkComponents {
@@ -64,6 +66,7 @@ export interface Libp2pNetworkInit {
 interface Running {
   readonly host: Host
   readonly peers: Peers
+  readonly presence: Presence
   readonly gossip: Gossip
 }
 
@@ -101,8 +104,7 @@ export class Libp2pNetwork implements Network {
       await running.host.start()
       running.gossip.subscribe()
     } catch (error) {
-      running.peers.stop()
-      await running.host.stop()
+      await end(running)
       throw listenFailure(this.#init.listen, error)
     }
     this.#running = running
@@ -111,8 +113,7 @@ export class Libp2pNetwork implements Network {
   async stop(): Promise<void> {
     const running = this.#running
     this.#running = undefined
-    running?.peers.stop()
-    await running?.host.stop()
+    if (running !== undefined) await end(running)
   }
 
   addresses(): readonly string[] {
@@ -132,7 +133,7 @@ export class Libp2pNetwork implements Network {
   }
 
   connected(): readonly NodeId[] {
-    return this.#running?.peers.present() ?? []
+    return this.#running?.presence.list() ?? []
   }
 
   learn(peer: NodeId, addresses: readonly string[]): void {
@@ -216,29 +217,37 @@ export class Libp2pNetwork implements Network {
     const keys = deriveKeys(clusterKey)
     const encrypter = admission({ gate: this.#gate, keys, onDuplicate })
     const host = await createHost({ identity, encrypter, topic, listen, transport })
-    const peers = this.#createPeers(host)
+    const hello = this.#createHello()
+    const presence = new Presence(
+      { ...this.#components, host },
+      { hello, onPeer: (peer, up) => this.#peerListeners.forEach(fn => fn(peer, up)) }
+    )
+    const peers = new Peers(
+      { ...this.#components, host, presence, book: this.#book, handlers: this.#handlers },
+      { hello }
+    )
     const gossip = new Gossip(
       { pubsub: host.services.pubsub, meter, log },
       {
         topic,
-        greeted: peer => peers.isPresent(peer),
+        greeted: peer => presence.has(peer),
         onMessage: (from, body) => this.#gossipListeners.forEach(fn => fn(from, body))
       }
     )
-    return { host, peers, gossip }
+    return { host, peers, presence, gossip }
   }
 
-  #createPeers(host: Host): Peers {
+  #createHello(): Hello {
     const { clusterId, n } = this.#init
     const epoch = hex(this.#components.random.bytes(8))
-    return new Peers(
-      { ...this.#components, host, book: this.#book, handlers: this.#handlers },
-      {
-        hello: { clusterId, protocols: PROTOCOL_RANGE, n, epoch },
-        onPeer: (peer, connected) => this.#peerListeners.forEach(fn => fn(peer, connected))
-      }
-    )
+    return { clusterId, protocols: PROTOCOL_RANGE, n, epoch }
   }
+}
+
+async function end({ host, peers, presence }: Running): Promise<void> {
+  peers.stop()
+  presence.stop()
+  await host.stop()
 }
 
 function refuseListen(address: string): void {

@@ -1,27 +1,26 @@
 /**
- * The other nodes: one stream of requests to each, opened when first needed, and who is there.
+ * The streams of requests to and from the other nodes: one to each, opened when first needed.
  *
- *     connection ──► stream ──► hello each way ──► agree: the peer is there
+ *     connection ──► stream ──► hello each way ──► agree: requests
  *                                              └─► disagree: the connection is closed
  *
- * Promised: requests made while a connection is being opened share it. A peer is reported once
- * when the first hello with it succeeded, in either direction, and once when its last connection is
- * gone. A connection over which nobody says hello in time is closed.
+ * Promised: requests made while a connection is being opened share it. Nothing is sent to a node
+ * that has not said a fitting hello, and nothing is read from it.
  */
 import type { Connection, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { HearsayError, NetworkError } from '../errors.ts'
-import type { Cancel, Handler, Log, Meter, Protocol, Timers } from '../ports.ts'
+import type { Handler, Log, Meter, Protocol, Timers } from '../ports.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { peerOf } from './book.ts'
 import type { AddressBook } from './book.ts'
-import { Epochs } from './epochs.ts'
 import { dialFailure, streamFailure } from './failure.ts'
-import { disagreement } from './hello.ts'
 import type { Hello } from './hello.ts'
 import type { Host } from './host.ts'
 import { DIAL_MS_MAX, HELLO_MS_MAX, REQUEST_STREAMS_MAX } from './limits.ts'
+import { idOf } from './presence.ts'
+import type { Presence } from './presence.ts'
 import { RpcClient } from './rpc.ts'
 import { RpcServer } from './serve.ts'
 
@@ -31,12 +30,12 @@ export interface PeersComponents {
   readonly log: Log
   readonly meter: Meter
   readonly book: AddressBook
+  readonly presence: Presence
   readonly handlers: ReadonlyMap<Protocol, Handler>
 }
 
 export interface PeersInit {
   readonly hello: Hello
-  readonly onPeer: (peer: NodeId, connected: boolean) => void
 }
 
 interface Opening {
@@ -48,23 +47,15 @@ export class Peers {
   readonly #components: PeersComponents
   readonly #init: PeersInit
   readonly #protocol: string
-  readonly #epochs = new Epochs()
   readonly #clients = new Map<NodeId, Opening>()
   readonly #servers = new Set<RpcServer>()
-  readonly #present = new Set<NodeId>()
-  readonly #probation = new Map<Connection, Cancel>()
   #stopped = false
 
   constructor(components: PeersComponents, init: PeersInit) {
     this.#components = components
     this.#init = init
     this.#protocol = `/hearsay/${init.hello.clusterId}/rpc/1`
-    const { host } = components
-    host.addEventListener('connection:open', ({ detail }) => this.#onConnection(detail))
-    host.addEventListener('connection:close', ({ detail }) => this.#endProbation(detail))
-    host.addEventListener('peer:disconnect', ({ detail }) => {
-      this.#onGone(detail.toString() as NodeId)
-    })
+    components.host.addEventListener('connection:open', ({ detail }) => this.#onConnection(detail))
   }
 
   /** Before the host starts, so that nobody finds it deaf. */
@@ -79,17 +70,7 @@ export class Peers {
     const why = 'this node is stopping'
     for (const { client } of this.#clients.values()) client?.end(why)
     for (const server of this.#servers) server.end(why)
-    for (const cancel of this.#probation.values()) cancel()
     this.#clients.clear()
-    this.#probation.clear()
-  }
-
-  present(): readonly NodeId[] {
-    return [...this.#present]
-  }
-
-  isPresent(peer: NodeId): boolean {
-    return this.#present.has(peer)
   }
 
   /** The stream to a peer, if it is open now. */
@@ -114,7 +95,7 @@ export class Peers {
   /** Resolves with the id of the node at `address` after the hello. Rejects with `HearsayError`. */
   async dial(address: Multiaddr, signal: AbortSignal): Promise<NodeId> {
     const connection = await this.#dial(address, address.toString(), signal)
-    const peer = connection.remotePeer.toString() as NodeId
+    const peer = idOf(connection)
     const { book } = this.#components
     if (book.get(peer).length === 0) book.learn(peer, [address.toString()])
     await this.client(peer)
@@ -145,7 +126,7 @@ export class Peers {
       { peer, onEnd: () => this.#onClientEnd(peer, client) }
     )
     const theirs = await client.hello(this.#init.hello)
-    const fault = this.#greet(connection, theirs)
+    const fault = this.#components.presence.greet(connection, theirs)
     if (fault === undefined) return client
     connection.close().catch((error: Error) => connection.abort(error))
     throw new HearsayError('ERR_CLUSTER_MISMATCH', `The node at ${nameOf(connection)} ${fault}.`)
@@ -164,10 +145,9 @@ export class Peers {
     try {
       return await this.#openStream(connection)
     } catch (error) {
-      const { cause } = error as Error
-      if (!(cause instanceof Error) || !/Closed|Reset/.test(cause.name)) throw error
+      if (!isStale(error)) throw error
       this.#components.meter.count('network.connections-stale')
-      connection.abort(cause)
+      connection.abort(error as Error)
       return undefined
     }
   }
@@ -217,9 +197,9 @@ export class Peers {
     const server = new RpcServer(
       { ...this.#components, stream },
       {
-        peer: connection.remotePeer.toString() as NodeId,
+        peer: idOf(connection),
         hello: this.#init.hello,
-        onHello: theirs => this.#greet(connection, theirs) === undefined,
+        onHello: theirs => this.#components.presence.greet(connection, theirs) === undefined,
         onEnd: ended => this.#servers.delete(ended)
       }
     )
@@ -227,58 +207,20 @@ export class Peers {
     this.#servers.add(server)
   }
 
-  /** Takes the peer in, or says what keeps it out. */
-  #greet(connection: Connection, theirs: Hello): string | undefined {
-    const peer = connection.remotePeer.toString() as NodeId
-    const fault = disagreement(this.#init.hello, theirs)
-    if (fault !== undefined) {
-      this.#components.meter.count('network.hellos-refused')
-      this.#components.log.warn('peer-refused', { peer, reason: fault })
-      return fault
-    }
-    this.#noteEpoch(connection, peer, theirs.epoch)
-    this.#endProbation(connection)
-    if (this.#stopped || connection.status !== 'open' || this.#present.has(peer)) return undefined
-    this.#present.add(peer)
-    this.#init.onPeer(peer, true)
-    return undefined
-  }
-
-  /** A new start of a peer ends what was open to the last one, which may not know it is dead. */
-  #noteEpoch(connection: Connection, peer: NodeId, epoch: string): void {
-    const change = this.#epochs.note(peer, epoch)
-    if (change === 'same') return
-    if (change === 'returned') this.#components.log.warn('duplicate-identity', { peer })
-    for (const other of this.#components.host.getConnections(connection.remotePeer)) {
-      if (other !== connection) other.abort(new Error('the other node was started again'))
-    }
-  }
-
   #onConnection(connection: Connection): void {
-    const peer = connection.remotePeer.toString() as NodeId
-    if (connection.direction === 'outbound') {
-      // Whoever waits for it hears of a failure; otherwise the next request tries again.
-      this.client(peer).catch((error: Error) => {
-        this.#components.log.debug('peer-not-opened', { peer, reason: error.message })
-      })
-    }
-    const late = this.#components.timers.after(2 * HELLO_MS_MAX, () => {
-      this.#probation.delete(connection)
-      if (this.#present.has(peer)) return
-      this.#components.meter.count('network.hellos-missing')
-      connection.abort(new Error('no hello came in time'))
+    if (connection.direction !== 'outbound') return
+    const peer = idOf(connection)
+    // Whoever waits for it hears of a failure; otherwise the next request tries again.
+    this.client(peer).catch((error: Error) => {
+      this.#components.log.debug('peer-not-opened', { peer, reason: error.message })
     })
-    this.#probation.set(connection, late)
   }
+}
 
-  #endProbation(connection: Connection): void {
-    this.#probation.get(connection)?.()
-    this.#probation.delete(connection)
-  }
-
-  #onGone(peer: NodeId): void {
-    if (this.#present.delete(peer)) this.#init.onPeer(peer, false)
-  }
+/** A peer that is slow, or that refuses, would be no better over a new connection. */
+function isStale(error: unknown): boolean {
+  if (!(error instanceof NetworkError)) return false
+  return !(error.cause instanceof Error && /Timeout|Abort/.test(error.cause.name))
 }
 
 function nameOf(connection: Connection): string {
