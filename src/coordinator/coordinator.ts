@@ -93,7 +93,8 @@ export class Coordinator {
   }
 
   async #forwarded(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
-    const write = decodeForward(body)
+    // A copy: what is left to do for a write outlives the request that brought it.
+    const write = decodeForward(body.slice())
     if (write === undefined) throw malformed(from)
     try {
       if (!this.#coordinates(write.key)) throw notWhole()
