@@ -2,8 +2,8 @@
  * What is known about one node, its limits, and which of two statements about it is newer. Statements
  * have a total order (incarnation, then state, then canonical bytes), and the greater one wins.
  */
-import { Packr } from 'msgpackr'
 import { compare } from '../util/bytes.ts'
+import { isTuple, pack } from '../util/msgpack.ts'
 import type { NodeId } from '../util/node-id.ts'
 
 export const ADDRESSES_MAX = 16
@@ -30,8 +30,6 @@ export interface Member {
   /** The actor of its data directory. 64 bits, unsigned. */
   readonly actor: bigint
 }
-
-const packr = new Packr({ useRecords: false, int64AsType: 'bigint', variableMapSize: true })
 
 /** Why it cannot be in a table, or `undefined`. */
 export function memberFault(member: Member): string | undefined {
@@ -60,21 +58,7 @@ export function isNews(member: Member, known: Member | undefined): boolean {
     : compare(pack(memberFields(member)), pack(memberFields(known))) > 0
 }
 
-/** Canonical bytes of what `memberFields` made, or of several of them. Owned by the caller. */
-export function pack(fields: readonly unknown[]): Uint8Array {
-  return Uint8Array.from(packr.pack(fields))
-}
-
-/** Takes any bytes; `undefined` for what is not msgpack. */
-export function unpack(bytes: Uint8Array): unknown {
-  try {
-    return packr.unpack(bytes)
-  } catch {
-    // Whatever the decoder makes of foreign bytes, to the caller they are malformed.
-    return undefined
-  }
-}
-
+/** What of it is packed, in the order that makes equal members equal bytes. */
 export function memberFields(member: Member): readonly unknown[] {
   const { id, incarnation, state, addresses, weight, zone, actor } = member
   return [id, incarnation, memberStates.indexOf(state), addresses, weight, zone, actor]
@@ -82,8 +66,8 @@ export function memberFields(member: Member): readonly unknown[] {
 
 /** Takes anything; `undefined` for what is not a member within the limits. */
 export function readMember(fields: unknown): Member | undefined {
-  if (!Array.isArray(fields) || fields.length !== 7) return undefined
-  const [id, incarnation, rank, addresses, weight, zone, actor] = fields as unknown[]
+  if (!isTuple(fields, 7)) return undefined
+  const [id, incarnation, rank, addresses, weight, zone, actor] = fields
   if (typeof id !== 'string' || typeof zone !== 'string' || !isTexts(addresses)) return undefined
   const state = memberStates[rank as number]
   const member: unknown = { id, incarnation, state, addresses, weight, zone, actor }

@@ -9,6 +9,7 @@
  */
 import { HearsayError } from '../errors.ts'
 import { equal } from '../util/bytes.ts'
+import { isTuple, pack, readList, unpack } from '../util/msgpack.ts'
 import type { NodeId } from '../util/node-id.ts'
 import {
   ADDRESS_BYTES_MAX,
@@ -17,9 +18,7 @@ import {
   memberFault,
   memberFields,
   NAME_BYTES_MAX,
-  pack,
   readMember,
-  unpack,
   type Member
 } from './member.ts'
 import { hash64, hex64 } from './mix.ts'
@@ -92,9 +91,9 @@ export function encodeTable(table: MemberTable): Uint8Array {
 export function decodeTable(bytes: Uint8Array): MemberTable | undefined {
   if (bytes.length > TABLE_BYTES_MAX) return undefined
   const fields = unpack(bytes)
-  if (!Array.isArray(fields) || fields.length > 1 + MEMBERS_MAX) return undefined
-  const members = fields.slice(1).map(readMember)
-  if (!members.every(member => member !== undefined)) return undefined
+  if (!isTuple(fields, 2) || fields[0] !== TABLE_FORMAT) return undefined
+  const members = readList(fields[1], MEMBERS_MAX, readMember)
+  if (members === undefined) return undefined
   const table = new MemberTable(members)
   return equal(canonical(table), bytes) ? table : undefined
 }
@@ -108,7 +107,7 @@ export function fingerprint(table: MemberTable): string {
 }
 
 function canonical(table: MemberTable): Uint8Array {
-  return pack([TABLE_FORMAT, ...Array.from(table, memberFields)])
+  return pack([TABLE_FORMAT, Array.from(table, memberFields)])
 }
 
 function newest(members: Iterable<Member>): Map<NodeId, Member> {
