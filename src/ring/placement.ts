@@ -41,8 +41,27 @@ interface Candidate {
   readonly hash: Hash64
 }
 
+/**
+ * The placements asked for last. Members say new things of themselves far more often than they come
+ * and go, and working through every slot again takes tens of milliseconds.
+ */
+const recent = new Map<string, Placement>()
+const RECENT_MAX = 8
+
 export function placement(members: Iterable<Pick<Member, 'id' | 'weight'>>, n: number): Placement {
-  const candidates = Array.from(members, ({ id, weight }) => ({
+  const list = Array.from(members, ({ id, weight }) => ({ id, weight }))
+  const name = JSON.stringify([n, list.map(({ id, weight }) => [id, weight])])
+  const placed = recent.get(name) ?? place(list, n)
+  recent.delete(name)
+  recent.set(name, placed)
+  for (const oldest of recent.keys()) {
+    if (recent.size > RECENT_MAX) recent.delete(oldest)
+  }
+  return placed
+}
+
+function place(members: readonly Pick<Member, 'id' | 'weight'>[], n: number): Placement {
+  const candidates = members.map(({ id, weight }) => ({
     id,
     weight,
     hash: hash64(utf8(id))
