@@ -18,7 +18,7 @@ import { concat, hex } from '../src/util/bytes.ts'
 import type { NodeId } from '../src/util/node-id.ts'
 import { decodeInvite, encodeInvite } from '../src/wire/invite.ts'
 import { FakePubsub, FakeStream } from './fixtures/fake-stream.ts'
-import { CountingMeter, KeptLog, random, timers } from './fixtures/libp2p-world.ts'
+import { CountingMeter, KeptLog, random, realTimers as timers } from './fixtures/libp2p-world.ts'
 import { bytes, failure, latch, pattern, string } from './fixtures/network-suite.ts'
 
 const peer = 'peer' as NodeId

@@ -82,12 +82,20 @@ void t.test(
   'the stranger with the right prologue is let in, so the test above can fail',
   async t => {
     const keys = deriveKeys(clusterKey)
-    const ours = await startTestNode(t, { medium: 'tcp' })
+    const waiting: (() => void)[] = []
+    const timers = { after: (_ms: number, fn: () => void) => (waiting.push(fn), () => undefined) }
+    const ours = await startTestNode(t, { medium: 'tcp', timers })
     const gate = renamed(noiseGate(keys.prologue), admissionProtocol(keys.keyId))
     const theirs = await startPlain(t, gate)
     const connection = await theirs.dial(multiaddr(addressOf(ours.network)))
     t.equal(connection.status, 'open')
     t.strictSame(ours.network.connected(), [], 'but without a hello it is nobody')
+    const closed = new Promise(resolve => connection.addEventListener('close', resolve))
+    // Even a refusal shows that our side knows the connection too.
+    await failure(connection.newStream('/nothing/like/this'))
+    for (const fn of waiting) fn()
+    await closed
+    t.equal(ours.meter.counts['network.hellos-missing'], 1, 'and it is shown out in the end')
   }
 )
 

@@ -22,7 +22,7 @@ import { multiaddrConnectionPair } from '@libp2p/utils'
 import { HearsayError } from '../errors.ts'
 import type { Random } from '../ports.ts'
 import type { ClusterKeys } from './keys.ts'
-import { UPGRADE_MS_MAX } from './limits.ts'
+import { DIAL_MS_MAX } from './limits.ts'
 
 export type EncrypterFactory = (components: NoiseComponents) => ConnectionEncrypter
 
@@ -107,7 +107,7 @@ function gateBroken(what: string, cause?: unknown): HearsayError {
 /** Resolves with what went wrong; `undefined` means that both sides let the other in. */
 async function handshake(dialler: EncrypterFactory, listener: EncrypterFactory): Promise<unknown> {
   const [outbound, inbound] = multiaddrConnectionPair({ outbound: { log }, inbound: { log } })
-  const signal = AbortSignal.timeout(UPGRADE_MS_MAX)
+  const signal = AbortSignal.timeout(DIAL_MS_MAX)
   const [dial, listen] = [dialler(await components()), listener(await components())]
   try {
     await Promise.all([

@@ -8,18 +8,18 @@ import { HearsayError, NetworkError } from '../errors.ts'
 export function dialFailure(target: string, error: unknown): HearsayError {
   if (error instanceof HearsayError) return error
   const causes = leaves(error)
+  if (causes.some(isOtherIdentity)) {
+    return new NetworkError(
+      `The node at ${target} has another identity than this address names; use its current address.`,
+      true,
+      { cause: error }
+    )
+  }
   if (causes.some(isOtherKey)) {
     return new HearsayError(
       'ERR_CLUSTER_KEY',
       `The node at ${target} belongs to another cluster or its key differs; use an invite of that ` +
         'cluster.',
-      { cause: error }
-    )
-  }
-  if (causes.some(isOtherIdentity)) {
-    return new NetworkError(
-      `The node at ${target} has another identity than this address names; use its current address.`,
-      true,
       { cause: error }
     )
   }
@@ -70,9 +70,7 @@ function leaves(error: unknown): Error[] {
 /** No common handshake (the id of the key is in its name), or one that did not come out even. */
 function isOtherKey(error: Error): boolean {
   if (error.name !== 'EncryptionFailedError') return false
-  return /protocol selection failed|could not negotiate|decrypt|authenticat|tag/i.test(
-    error.message
-  )
+  return /could not negotiate|validation fail|unable to authenticate/i.test(error.message)
 }
 
 function isOtherIdentity(error: Error): boolean {
