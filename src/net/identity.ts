@@ -6,8 +6,6 @@
  * new identity would be a new node, and that is for the operator to decide.
  */
 import './shim.ts'
-import { constants } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   generateKeyPair,
@@ -20,12 +18,9 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { HearsayError } from '../errors.ts'
 import { equal } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
+import { readPrivate, writePrivate } from './private-file.ts'
 
 export const IDENTITY_FILE = 'identity.key'
-
-const MODE = 0o600
-/** A key file is 68 bytes; more than this is not one and is not read further. */
-const FILE_BYTES_MAX = 1024
 
 export interface Identity {
   readonly nodeId: NodeId
@@ -44,7 +39,7 @@ export async function createIdentity(): Promise<Identity> {
 export async function loadIdentity(path: string): Promise<Identity> {
   const file = join(path, IDENTITY_FILE)
   try {
-    const bytes = await readPrivate(file)
+    const bytes = await readPrivate(file, "this node's secret key")
     if (bytes !== undefined) return await parse(file, bytes)
     const identity = await createIdentity()
     await writePrivate(path, file, privateKeyToProtobuf(identity.privateKey))
@@ -64,33 +59,6 @@ function identityOf(privateKey: Ed25519PrivateKey): Identity {
   return { nodeId: peerIdFromPrivateKey(privateKey).toString() as NodeId, privateKey }
 }
 
-async function readPrivate(file: string): Promise<Uint8Array | undefined> {
-  const handle = await open(file, constants.O_RDONLY).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  if (handle === undefined) return undefined
-  try {
-    const { mode, size } = await handle.stat()
-    refuseMode(file, mode)
-    const bytes = new Uint8Array(Math.min(size, FILE_BYTES_MAX))
-    const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0)
-    return bytes.subarray(0, bytesRead)
-  } finally {
-    await handle.close()
-  }
-}
-
-/** Windows has no such bits: there the directory's own protection has to do. */
-function refuseMode(file: string, mode: number): void {
-  if (process.platform === 'win32' || (mode & 0o077) === 0) return
-  throw new HearsayError(
-    'ERR_DIRECTORY',
-    `Other users can access ${file} (mode ${(mode & 0o777).toString(8)}), which holds this node's ` +
-      `secret key; run chmod 600 on it, or remove it for a new identity.`
-  )
-}
-
 async function parse(file: string, bytes: Uint8Array): Promise<Identity> {
   try {
     const key = privateKeyFromProtobuf(bytes)
@@ -107,30 +75,5 @@ async function parse(file: string, bytes: Uint8Array): Promise<Identity> {
         'machine join again as a new node.',
       { cause: error }
     )
-  }
-}
-
-async function writePrivate(path: string, file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${file}.tmp`
-  await rm(temporary, { force: true })
-  const handle = await open(temporary, 'wx', MODE)
-  try {
-    await handle.writeFile(bytes)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(temporary, file)
-  await syncDirectory(path)
-}
-
-/** Without this a loss of power could take back the rename. */
-async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(path, constants.O_RDONLY)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
