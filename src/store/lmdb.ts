@@ -38,6 +38,13 @@ type Bytes = Database<Uint8Array, Uint8Array>
 
 const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
 
+const durability = {
+  overlappingSync: false,
+  // For a file left by a program that overlapped: it is opened at its last synced commit. (The types
+  // of lmdb-js do not know the option.)
+  safeRestore: true
+}
+
 /**
  * Opens the store in a directory, or creates it. Throws `ERR_CORRUPT` for a file that is damaged or
  * not LMDB's, and `StoreError` when the disk refuses.
@@ -51,7 +58,7 @@ export async function openLmdbStore(init: LmdbStoreInit): Promise<LmdbStore> {
       path,
       ...binary,
       maxDbs: spaces.length,
-      overlappingSync: false,
+      ...durability,
       // With it, a failed commit also rejects a promise that nobody holds, which ends the process.
       eventTurnBatching: false
     })
