@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The `hearsay` program: the command line on the real process. */
-import type { HearsayNode, NodeOptions } from '../../index.ts'
+import { createNode } from '../../index.ts'
 import type { Io } from './io.ts'
 import { run } from './run.ts'
 
@@ -17,13 +17,6 @@ const io: Io = {
     }
   },
   exit: code => process.exit(code)
-}
-
-/** Loaded when a node is wanted, so that the other commands start without it. */
-async function createNode(options: NodeOptions): Promise<HearsayNode> {
-  type Index = { createNode(options: NodeOptions): Promise<HearsayNode> }
-  const index = (await import('../../index.ts')) as unknown as Index
-  return index.createNode(options)
 }
 
 // `hearsay status | head`: whoever read us has enough, which is no failure.

@@ -6,7 +6,8 @@ import type { Call, Command } from '../command.ts'
 import type { Io } from '../io.ts'
 import { createCluster, type Cluster } from './cluster.ts'
 import { Screen } from './screen.ts'
-import { story, type Scene, type Step } from './story.ts'
+import type { Scene, Step } from './scene.ts'
+import { story } from './story.ts'
 
 export const demoCommand: Command = {
   name: 'demo',

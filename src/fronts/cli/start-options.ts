@@ -1,0 +1,61 @@
+/** The options of start: what they are, and what they mean. */
+import type { NodeOptions } from '../../index.ts'
+import { dataOption, UsageError, type Call, type Option } from './command.ts'
+import type { RunningInit } from './running.ts'
+
+export const startOptions: readonly Option[] = [
+  dataOption,
+  { name: 'join', value: 'INVITE', text: 'join the cluster of this invite, at the first start' },
+  {
+    name: 'listen',
+    value: 'MULTIADDR',
+    multiple: true,
+    text: 'where to listen for other nodes',
+    default: '/ip4/0.0.0.0/tcp/7373'
+  },
+  {
+    name: 'redis',
+    value: 'PORT|off',
+    text: 'port for Redis clients, 0 for any',
+    default: '6379'
+  },
+  { name: 'http', value: 'PORT|off', text: 'port for HTTP, 0 for any', default: '7374' },
+  { name: 'n', value: 'N', text: 'replication factor of a new cluster, 3 if not given' },
+  { name: 'json', text: 'print events as JSON, one a line' },
+  { name: 'verbose', text: 'print what happens inside to standard error' }
+]
+
+/** Throws `UsageError`. */
+export function readStart(
+  call: Call,
+  log: NonNullable<NodeOptions['log']>,
+  onStop: () => void
+): RunningInit {
+  const join = call.text('join')
+  // Only what was asked for: a cluster that has another n must still start without the option.
+  const n = call.text('n')
+  const listen = call.list('listen')
+  return {
+    node: {
+      path: call.text('data') as string,
+      ...(n === undefined ? {} : { n: readNumber('n', n, 1, 16) }),
+      ...(join === undefined ? {} : { join }),
+      ...(listen.length === 0 ? {} : { listen }),
+      log
+    },
+    redis: readPort('redis', call),
+    http: readPort('http', call),
+    onStop
+  }
+}
+
+function readPort(name: string, call: Call): number | null {
+  const text = call.text(name) as string
+  return text === 'off' ? null : readNumber(name, text, 0, 65_535, ' or off')
+}
+
+function readNumber(name: string, text: string, least: number, most: number, or = ''): number {
+  const value = /^[0-9]{1,6}$/.test(text) ? Number(text) : NaN
+  if (value >= least && value <= most) return value
+  throw new UsageError(`--${name} ${text} is not a number from ${least} to ${most}${or}.`)
+}
