@@ -48,14 +48,21 @@ export class ForestKeeper {
     for (let slot = 0; slot < SLOTS; slot++) this.#fit(slot)
   }
 
-  /** After the commit of a change. `before` and `after` are row digests. */
+  /** After the commit of a change; `fit` follows. `before` and `after` are row digests. */
   replace(place: Place, before: Uint8Array | undefined, after: Uint8Array): void {
     const { forest } = this.#components
     const high = tokenHigh(place.token)
     if (before === undefined) this.#rows++
     else forest.remove(place.slot, high, before)
     forest.add(place.slot, high, after)
-    if (before === undefined) this.#fit(place.slot)
+  }
+
+  /**
+   * Lays out anew the trees that their rows have outgrown. Only once every change of the commit is in
+   * the forest: the rows are read from the store, which has them all.
+   */
+  fit(slots: Iterable<number>): void {
+    for (const slot of slots) this.#fit(slot)
   }
 
   /** Lays the tree of a slot out anew from the rows that are proven. */

@@ -4,7 +4,7 @@
  * damaged is *lost* until a peer's whole row has arrived: this replica does not vote "absent".
  */
 import type { Clock, Log, Meter, Store, StoreWrite } from '../ports.ts'
-import { nameOf } from '../util/bytes.ts'
+import { equal, nameOf } from '../util/bytes.ts'
 import { isBytes, isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
 
 export type Reason = 'damaged' | 'malformed' | 'ahead'
@@ -55,20 +55,29 @@ export class Quarantine {
     const row = { reason, atMs: clock.wallMs(), delta, bytes }
     const full = this.size >= QUARANTINE_ROWS_MAX || this.#bytes > QUARANTINE_BYTES_MAX
     if (reason !== 'damaged' && (full || this.isLost(id))) return []
-    this.#admit(id, row)
     const value = pack([reason, row.atMs, delta, bytes])
     return [{ space: 'quarantine', key: id, value }]
   }
 
-  /** What to commit once a row is no longer needed here. */
-  remove(id: Uint8Array): StoreWrite[] {
-    const name = nameOf(id)
-    const size = this.#sizes.get(name)
-    if (size === undefined) return []
-    this.#sizes.delete(name)
-    this.#lost.delete(name)
-    this.#bytes -= size
-    return [{ space: 'quarantine', key: id, value: undefined }]
+  /**
+   * What to commit with a change that was joined: a whole row makes up for a damaged or malformed
+   * one; what was too far ahead is done with once it has been joined itself.
+   */
+  joined(id: Uint8Array, delta: boolean, bytes: Uint8Array): StoreWrite[] {
+    if (!this.#sizes.has(nameOf(id))) return []
+    const value = this.#components.store.get('quarantine', id)
+    const row = value && readRow(value)
+    const done = row?.reason === 'ahead' ? equal(row.bytes, bytes) : !delta
+    return done ? [{ space: 'quarantine', key: id, value: undefined }] : []
+  }
+
+  /** Has what `add` and `joined` gave take effect. Before its commit, a lost row is still lost. */
+  committed(writes: readonly StoreWrite[]): void {
+    for (const { key, value } of writes) {
+      const row = value && readRow(value)
+      if (row === undefined) this.#forget(key)
+      else this.#admit(key, row)
+    }
   }
 
   *entries(): Iterable<[id: Uint8Array, row: Quarantined]> {
@@ -83,6 +92,13 @@ export class Quarantine {
     this.#bytes += row.bytes.length - (this.#sizes.get(name) ?? 0)
     this.#sizes.set(name, row.bytes.length)
     if (row.reason === 'damaged') this.#lost.add(name)
+  }
+
+  #forget(id: Uint8Array): void {
+    const name = nameOf(id)
+    this.#bytes -= this.#sizes.get(name) ?? 0
+    this.#sizes.delete(name)
+    this.#lost.delete(name)
   }
 }
 

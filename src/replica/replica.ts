@@ -123,16 +123,16 @@ export class Replica {
 
   read(key: Uint8Array): ReplicaAnswer {
     const place = this.rows.locate(key)
+    // What is here of such a row may be less than was once acknowledged: it counts for nothing.
+    if (!this.#isWhole(place)) return { answer: 'unknown' }
     const stored = this.rows.read(place)
     if (stored !== undefined) return { answer: 'row', row: stored.row }
-    const unsure = this.quarantine.isLost(place.id) || this.filling.has(place.slot)
-    return { answer: unsure || this.#damaged.length > 0 ? 'unknown' : 'absent' }
+    return { answer: this.#damaged.length > 0 ? 'unknown' : 'absent' }
   }
 
   /** Whether a write of this key may be coordinated here: only on a row that is surely whole. */
   isWhole(key: Uint8Array): boolean {
-    const place = this.rows.locate(key)
-    return !this.quarantine.isLost(place.id) && !this.filling.has(place.slot)
+    return this.#isWhole(this.rows.locate(key))
   }
 
   mutate(key: Uint8Array, mutation: Mutation, flush: boolean): Promise<Mutated> {
@@ -160,6 +160,10 @@ export class Replica {
     }
   }
 
+  #isWhole({ id, slot }: Place): boolean {
+    return !this.quarantine.isLost(id) && !this.filling.has(slot)
+  }
+
   #enqueue(key: Uint8Array, change: Change, flush: boolean): Promise<Mutated | Applied> {
     if (this.#closed) return Promise.reject(closedError())
     if (this.#queue.length >= QUEUE_JOBS_MAX) return Promise.reject(overloadedError())
@@ -171,9 +175,7 @@ export class Replica {
 
   /** Runs batches until nothing is left; never rejects, every job gets its own answer. */
   #work(): Promise<void> {
-    this.#working ??= this.#drain().finally(() => {
-      this.#working = undefined
-    })
+    this.#working ??= this.#drain()
     return this.#working
   }
 
@@ -189,9 +191,11 @@ export class Replica {
         for (const job of jobs) job.reject(error as Error)
         this.#components.log.warn('commit-failed', { error: String(error), jobs: jobs.length })
         // A disk that refuses is not asked again and again: the next change or read tries anew.
-        if (jobs.length === 0) return
+        if (jobs.length === 0) break
       }
     }
+    // In the same turn as the last look at the queue, or what comes in between would lie there.
+    this.#working = undefined
   }
 
   async #batch(jobs: readonly Job[]): Promise<void> {
@@ -213,6 +217,8 @@ export class Replica {
     for (const { place, before, digest } of changed) {
       this.keeper.replace(place, before, digest as Uint8Array)
     }
+    this.quarantine.committed(extra)
+    this.keeper.fit(new Set(changed.map(({ place }) => place.slot)))
     for (const each of staged.values()) for (const settle of each.settles) settle()
   }
 
@@ -233,7 +239,7 @@ export class Replica {
     }
     this.#restage(current, joined)
     current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes }))
-    return change.kind === 'row' ? this.quarantine.remove(place.id) : []
+    return this.quarantine.joined(place.id, change.kind === 'delta', change.bytes)
   }
 
   #mutate(current: Staged, mutation: Mutation): Delta {
@@ -294,14 +300,20 @@ export class Replica {
 
   /** Moves damaged rows out of the way: they count as lost, and the actor can no longer be trusted. */
   async #setAside(): Promise<void> {
-    const damaged = this.#damaged.slice()
-    const writes = damaged.flatMap(({ id, value }) => [
-      { space: 'rows' as const, key: id, value: undefined },
-      ...this.quarantine.add(id, 'damaged', false, value)
-    ])
-    await this.#components.store.commit(writes, 'flush')
+    const { store } = this.#components
+    const found = this.#damaged.length
+    // One that was overwritten by what was read of it before is as good as new.
+    const damaged = this.#damaged.filter(({ id, value }) =>
+      equal(store.get('rows', id) ?? value, value)
+    )
+    const kept = damaged.flatMap(({ id, value }) =>
+      this.quarantine.add(id, 'damaged', false, value)
+    )
+    const gone = damaged.map(({ id }) => ({ space: 'rows' as const, key: id, value: undefined }))
+    await store.commit([...gone, ...kept], 'flush')
+    this.quarantine.committed(kept)
     await this.identity.rotate('damaged-rows')
-    this.#damaged.splice(0, damaged.length)
+    this.#damaged.splice(0, found)
     const slots = new Set(damaged.map(({ id }) => parseRowKey(id)?.slot))
     for (const slot of slots) if (slot !== undefined) this.keeper.rebuild(slot)
   }
