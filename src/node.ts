@@ -99,6 +99,7 @@ export class Node implements HearsayNode {
   readonly #matched = new Set<NodeId>()
   readonly #closing = new AbortController()
   #state: 'new' | 'open' | 'closed' = 'new'
+  #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
   constructor(components: NodeComponents, init: NodeInit) {
@@ -143,17 +144,13 @@ export class Node implements HearsayNode {
     return this.#components.network.addresses()
   }
 
-  /** Resolves when this node is a full member: all it owns is here. Ends what it began if it fails. */
-  async start(): Promise<void> {
-    await this.#replica.open()
-    this.#state = 'open'
-    await this.#components.network.start()
-    this.#membership.start()
-    this.#liveness.start()
-    await this.#enter()
-    this.#workers.hints.start(this.#pauses.has('hints'))
-    this.#workers['anti-entropy'].start(this.#pauses.has('anti-entropy'))
-    this.#workers.quarantine.start()
+  /**
+   * Resolves when this node is a full member: all it owns is here. Rejects when it is closed
+   * meanwhile. After a failure it can only be closed.
+   */
+  start(): Promise<void> {
+    this.#started ??= this.#start()
+    return this.#started
   }
 
   async get(key: Bytes, options?: RequestOptions): Promise<Uint8Array | undefined> {
@@ -252,10 +249,28 @@ export class Node implements HearsayNode {
     return this.close()
   }
 
+  async #start(): Promise<void> {
+    const { signal } = this.#closing
+    await this.#replica.open()
+    this.#state = 'open'
+    signal.throwIfAborted()
+    await this.#components.network.start()
+    signal.throwIfAborted()
+    this.#membership.start()
+    this.#liveness.start()
+    await this.#enter()
+    signal.throwIfAborted()
+    this.#workers.hints.start(this.#pauses.has('hints'))
+    this.#workers['anti-entropy'].start(this.#pauses.has('anti-entropy'))
+    this.#workers.quarantine.start()
+  }
+
   async #close(): Promise<void> {
+    this.#closing.abort(closedError())
+    // Whoever started it hears of its failure; here it only has to be over.
+    await this.#started?.catch(() => undefined)
     const wasOpen = this.#state === 'open'
     this.#state = 'closed'
-    this.#closing.abort(closedError())
     await Promise.all(Object.values(this.#workers).map(worker => worker.stop()))
     this.#liveness.stop()
     await this.#membership.stop()
@@ -315,16 +330,19 @@ export class Node implements HearsayNode {
 
   async #exchange(): Promise<void> {
     const report = await this.#antiEntropy.round()
-    if (report?.complete !== true || this.#replica.filling.size === 0) return
-    this.#matched.add(report.peer)
-    await this.#handoff.settle(this.#matched)
+    if (report?.complete === true) this.#matched.add(report.peer)
+    if (this.#replica.filling.size > 0) await this.#handoff.settle(this.#matched)
   }
 
   /** This directory was rolled back: it can be sure of nothing until it has been compared. */
   async #distrust(): Promise<void> {
-    await this.#replica.identity.rotate('rolled-back')
     this.#matched.clear()
-    await this.#replica.filling.begin(Array.from({ length: SLOTS }, (_, slot) => slot))
+    // Both count from this moment, not from when they are on disk.
+    const { filling, identity } = this.#replica
+    await Promise.all([
+      filling.begin(Array.from({ length: SLOTS }, (_, slot) => slot)),
+      identity.rotate('rolled-back')
+    ])
   }
 
   async #write(

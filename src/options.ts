@@ -145,6 +145,8 @@ export interface NodeOptions {
   readonly join?: string
   /** Replication factor, fixed when the cluster is created. @default 3 */
   readonly n?: number
+  /** Ends the start, also while it waits to join. Without effect on a node that has started. */
+  readonly signal?: AbortSignal
   /** Receives log events. @default none */
   readonly log?: (level: 'debug' | 'info' | 'warn', event: string, fields: object) => void
 }

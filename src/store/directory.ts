@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { access, chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { tryLock, unlock } from 'fs-native-extensions'
 import { HearsayError } from '../errors.ts'
 
@@ -38,13 +38,33 @@ const reasons = new Map<unknown, string>([
 export async function openDirectory(path: string): Promise<Directory> {
   const absolute = resolve(path)
   try {
-    await mkdir(absolute, { recursive: true, mode: 0o700 })
+    await make(absolute)
     await closeToOthers(absolute)
     await access(absolute, constants.R_OK | constants.W_OK | constants.X_OK)
     return await lock(absolute)
   } catch (error) {
     throw explain(error, absolute)
   }
+}
+
+/** One by one: Node's own recursion never ends where a parent is there and refuses, as in /proc. */
+async function make(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    if (code !== 'ENOENT' || dirname(path) === path || (await exists(dirname(path)))) throw error
+    await make(dirname(path))
+    await mkdir(path, { mode: 0o700 })
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false
+  )
 }
 
 /** Never changes the mode of a directory that holds something else: it may be a home, or /tmp. */

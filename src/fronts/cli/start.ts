@@ -2,7 +2,7 @@
  * start: runs a node with its fronts until it is told to stop.
  *
  * With `--json` standard output carries one `ready` event when everything serves, then only
- * `stopped` or `error`. A signal closes in order (exit status 0); one before that, while starting, or
+ * `stopped` or `error`. A signal closes in order (exit status 0, or 130 when it had not started yet);
  * a second one ends at once (130), which the data survives.
  */
 import { readdir } from 'node:fs/promises'
@@ -27,13 +27,12 @@ async function start(call: Call, io: Io): Promise<number> {
   const isNew = await isFirstStart(init)
   let isOpen = false
   const forget = io.onStop(() => {
-    // A node that is still starting has promised nothing yet, and may be waiting for others.
-    if (stop.signal.aborted || !isOpen) io.exit(130)
+    if (stop.signal.aborted) io.exit(130)
     stop.abort()
   })
   try {
     const running = await report.progress(() =>
-      openRunning(options => io.createNode(options), init)
+      openRunning(options => io.createNode({ ...options, signal: stop.signal }), init)
     )
     isOpen = true
     report.ready(running, init.node.path, isNew)
@@ -43,6 +42,7 @@ async function start(call: Call, io: Io): Promise<number> {
     report.stopped()
     return 0
   } catch (cause) {
+    if (stop.signal.aborted && !isOpen) return 130
     report.failed(cause)
     throw cause
   } finally {

@@ -1,0 +1,91 @@
+/**
+ * Where the engine meets LMDB, libp2p and the machine: makes the real ports and a node on them. It is
+ * loaded when the first node is made, so that a program that only talks to a running node does not
+ * pay for it.
+ */
+import './net/shim.ts'
+import { createForest } from './digest/forest.ts'
+import { loadCluster } from './net/cluster.ts'
+import { loadIdentity } from './net/identity.ts'
+import { deriveKeys } from './net/keys.ts'
+import { Libp2pNetwork } from './net/libp2p.ts'
+import { Node } from './node.ts'
+import type { NodeOptions } from './options.ts'
+import type { Log, Store } from './ports.ts'
+import { openDirectory, type Directory } from './store/directory.ts'
+import { openLmdbStore } from './store/lmdb.ts'
+import { systemClock, systemRandom, systemTimers } from './system.ts'
+import { Counters } from './util/counters.ts'
+import { encodeInvite } from './wire/invite.ts'
+
+const LISTEN = ['/ip4/0.0.0.0/tcp/7373']
+
+/** A started node. Rejects with a `HearsayError`, and then nothing is left running. */
+export async function startNode(options: NodeOptions): Promise<Node> {
+  const { path, signal } = options
+  signal?.throwIfAborted()
+  const directory = await openDirectory(path)
+  const undo: (() => Promise<void>)[] = [() => directory.close()]
+  try {
+    const store = await openLmdbStore({ directory: directory.path })
+    undo.unshift(() => store.close())
+    const node = await compose(directory, store, options)
+    undo.unshift(() => node.close())
+    await unlessAborted(node, signal)
+    return node
+  } catch (error) {
+    for (const step of undo) await step()
+    throw error
+  }
+}
+
+/** Aborting closes the node, which ends its start. */
+async function unlessAborted(node: Node, signal: AbortSignal | undefined): Promise<void> {
+  const close = () => void node.close()
+  signal?.addEventListener('abort', close)
+  try {
+    signal?.throwIfAborted()
+    await node.start()
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', close)
+  }
+}
+
+async function compose(directory: Directory, store: Store, options: NodeOptions): Promise<Node> {
+  const { join: invite, n, listen = LISTEN } = options
+  const system = { clock: systemClock, timers: systemTimers, random: systemRandom }
+  const common = { ...system, log: logOf(options), meter: new Counters() }
+  const cluster = await loadCluster(directory.path, systemRandom, { invite, n })
+  const identity = await loadIdentity(directory.path)
+  const network = new Libp2pNetwork(common, {
+    identity,
+    clusterId: cluster.id,
+    clusterKey: cluster.key,
+    n: cluster.n,
+    listen
+  })
+  const forest = createForest(deriveKeys(cluster.key).digestKey)
+  return new Node(
+    { ...common, store, network, forest },
+    {
+      clusterId: cluster.id,
+      n: cluster.n,
+      found: cluster.bootstrap.length === 0,
+      bootstrap: cluster.bootstrap,
+      release: () => directory.close(),
+      invite: addresses =>
+        encodeInvite({ clusterId: cluster.id, clusterKey: cluster.key, n: cluster.n, addresses })
+    }
+  )
+}
+
+function logOf({ log = () => {} }: NodeOptions): Log {
+  return {
+    debug: (event, fields = {}) => log('debug', event, fields),
+    info: (event, fields = {}) => log('info', event, fields),
+    warn: (event, fields = {}) => log('warn', event, fields)
+  }
+}
