@@ -19,10 +19,15 @@
  * `confirmed`, a moment later. Only the side that is behind is sent a row. Of rows with the same
  * newest time, or concurrent ones, one travels, is joined there, and the join travels back.
  *
+ * Whatever a peer answers, a walk ends: it looks at no more nodes than the own trees can have, takes
+ * lists only of leaves it asked about, and sends no more joins back than it asked for rows.
+ *
  * Not promised: that the roots are equal at the end. Writes go on meanwhile; the next run sees.
  */
+import { HearsayError } from '../errors.ts'
 import { compare, nameOf } from '../util/bytes.ts'
 import type { Forest, SlotGroup } from './forest.ts'
+import { DEPTH_MAX } from './limits.ts'
 
 /** Of every hash, this much travels. Two runs with differing keys of a collision would be needed. */
 export const HASH_BYTES = 8
@@ -32,6 +37,10 @@ export const LEVELS_A_MESSAGE = 4
 export const POSITIONS_MAX = 256
 export const WANTS_MAX = 512
 export const ROW_BYTES_A_MESSAGE = 512 * 1024
+/** Rows that are listed in one message, give or take a part of a leaf. */
+export const LISTED_A_MESSAGE = 8_192
+/** A leaf that is large for the other side is listed in parts this many levels above its own leaves. */
+const PART_LEVELS = 6
 /** What `HashBlock.tree` says for the tree over the slots. */
 export const SLOT_TREE = -1
 
@@ -71,7 +80,10 @@ export interface RowItem {
 export interface ExchangeRequest {
   /** Whether the hashes were compared before, long enough ago: then differing leaves are listed. */
   readonly confirmed: boolean
+  /** One hash each when confirmed. */
   readonly hashes: readonly HashBlock[]
+  /** How much of the first leaf was listed before, in leaves of the deepest tree there can be. */
+  readonly from: number
   readonly wants: readonly Want[]
   /** Rows in which the initiator is ahead. */
   readonly rows: readonly RowItem[]
@@ -83,6 +95,11 @@ export interface ExchangeAnswer {
   readonly rows: readonly RowItem[]
   /** How many of the wants are answered; the others did not fit and are to be asked for again. */
   readonly wantsDone: number
+  /** As many of the hashes are answered, and of the next one everything before `from`. */
+  readonly hashesDone: number
+  readonly from: number
+  /** That rows of the request came out of the join as more than would fit here. */
+  readonly partial: boolean
 }
 
 export interface LeafRow extends RowSummary, RowItem {}
@@ -161,12 +178,23 @@ class Comparison {
     return { ...at, hashes: this.read(at, 1) }
   }
 
-  /** The own rows of a leaf, in short. */
-  list(leaf: Leaf): LeafBlock {
+  /** Lists the own rows of a leaf, from a part on; returns the part at which the page was full. */
+  list({ tree, depth, leaf }: Leaf, from: number, page: Page): number | undefined {
+    const fine = Math.max(depth, this.depth(tree) - PART_LEVELS)
+    const parts = 2 ** (fine - depth)
+    const width = 2 ** (DEPTH_MAX - fine)
+    for (let part = Math.floor(from / width); part < parts; part++) {
+      if (!page.open) return part * width
+      page.add(this.#short({ tree, depth: fine, leaf: leaf * parts + part }))
+    }
+    return undefined
+  }
+
+  #short(leaf: Leaf): LeafBlock {
     const rows = this.#own.rows.leaf(this.slot(leaf.tree), leaf.depth, leaf.leaf)
     return {
       ...leaf,
-      rows: [...rows].map(({ token, check, newest }) => ({ token, check, newest }))
+      rows: Array.from(rows, ({ token, check, newest }) => ({ token, check, newest }))
     }
   }
 
@@ -223,21 +251,43 @@ export function respond(
   request: ExchangeRequest
 ): (joined: readonly RowItem[]) => ExchangeAnswer {
   const found = new Comparison(own)
-  for (const block of request.hashes) found.hashes(block)
+  const listed = request.confirmed ? listInto(found, request) : compareInto(found, request)
   const hashes = found.differing.map(at => found.below(at))
-  if (!request.confirmed) hashes.push(...found.leaves.map(leaf => found.hash(leaf)))
-  const leaves = request.confirmed ? found.leaves.map(leaf => found.list(leaf)) : []
+  for (const leaf of found.leaves) hashes.push(found.hash(leaf))
   return joined => {
     const budget = new RowBudget()
-    for (const row of joined) budget.add(row)
+    const partial = !joined.every(row => budget.open && budget.add(row))
     const wantsDone = fetchInto(budget, found, request.wants)
-    return { hashes, leaves, rows: budget.rows, wantsDone }
+    return { hashes, ...listed, rows: budget.rows, wantsDone, partial }
   }
 }
 
+type Listed = Pick<ExchangeAnswer, 'leaves' | 'hashesDone' | 'from'>
+
+function compareInto(found: Comparison, { hashes }: ExchangeRequest): Listed {
+  for (const block of hashes) found.hashes(block)
+  return { leaves: [], hashesDone: hashes.length, from: 0 }
+}
+
+/** Lists leaves that still differ, until the page is full. */
+function listInto(found: Comparison, { hashes, from }: ExchangeRequest): Listed {
+  const page = new Page()
+  for (const [i, block] of hashes.entries()) {
+    if (block.hashes.length !== HASH_BYTES)
+      throw unexpected('asks for lists of many leaves at once')
+    found.hashes(block)
+    for (const leaf of found.leaves.splice(0)) {
+      const next = found.list(leaf, i === 0 ? from : 0, page)
+      if (next !== undefined) return { leaves: page.blocks, hashesDone: i, from: next }
+    }
+  }
+  return { leaves: page.blocks, hashesDone: hashes.length, from: 0 }
+}
+
+/** At least one, so that there is an end. */
 function fetchInto(budget: RowBudget, found: Comparison, wants: readonly Want[]): number {
   let done = 0
-  for (; done < wants.length && budget.open; done++) {
+  for (; done < wants.length && (done === 0 || budget.open); done++) {
     for (const row of found.fetch(wants[done] as Want)) budget.add(row)
   }
   return done
@@ -253,7 +303,15 @@ export type ExchangeStep =
 export class Initiator {
   readonly #found: Comparison
   readonly #suspects: Leaf[] = []
+  /** How many nodes of each tree the peer has shown. */
+  readonly #shown = new Map<number, number>()
+  /** The highest level of the tree over slots that was asked about: answers lie below. */
+  #level = Infinity
   #asked: readonly Want[] = []
+  #confirming: readonly Leaf[] = []
+  #from = 0
+  /** Rows that were asked for and that may come out of the join as something to send back. */
+  #owed = 0
   #phase: 'new' | 'root' | 'walk' | 'settled' = 'new'
   #equal = false
   #complete = true
@@ -272,40 +330,83 @@ export class Initiator {
     return this.#complete
   }
 
+  /** Throws `ERR_ARGUMENT` when the own trees have changed under it; then run another. */
   next(): ExchangeStep {
     const found = this.#found
     if (this.#phase === 'new') return this.#begin()
     if (found.send.length + found.wants.length > 0) return this.#moveRows()
     if (found.differing.length > 0) {
       const positions = found.differing.splice(0, POSITIONS_MAX)
+      const over = positions.filter(({ tree }) => tree === SLOT_TREE)
+      this.#level = Math.min(...over.map(({ level }) => level))
       return send({ hashes: positions.map(at => found.below(at)) })
     }
-    this.#suspects.push(...found.leaves.splice(0))
+    for (const leaf of found.leaves.splice(0)) this.#suspects.push(leaf)
     return this.#suspects.length === 0 ? { do: 'done' } : this.#confirm()
   }
 
-  /** Takes the answer to the request sent last; returns the rows of it to apply. */
+  /**
+   * Takes the answer to the request sent last; returns the rows of it to apply. Throws `ERR_PROTOCOL`
+   * for an answer that no peer that follows the protocol gives.
+   */
   receive(answer: ExchangeAnswer): readonly RowItem[] {
     if (this.#phase === 'root') {
       this.#equal = answer.hashes.length === 0
       this.#phase = 'walk'
     }
-    for (const block of answer.hashes) this.#found.hashes(block)
-    for (const block of answer.leaves) this.#found.rows(block)
-    // A peer that answers none of what was asked is not asked again, or this might never end.
-    if (answer.wantsDone > 0) this.#found.wants.push(...this.#asked.slice(answer.wantsDone))
-    else if (this.#asked.length > 0) this.#complete = false
-    this.#asked = []
+    for (const block of answer.hashes) this.#compare(block)
+    this.#list(answer)
+    this.#again(answer)
+    this.#level = Infinity
+    if (answer.partial) this.#complete = false
     return answer.rows
   }
 
   /** Rows of the answer that came out of the join as something else: they need the join. */
   joined(rows: readonly RowItem[]): void {
-    this.#found.send.push(...rows)
+    const taken = rows.slice(0, this.#owed)
+    this.#owed -= taken.length
+    this.#found.send.push(...taken)
+  }
+
+  #compare(block: HashBlock): void {
+    const { tree, hashes } = block
+    if (tree === SLOT_TREE && block.level <= this.#level) throw unexpected('goes in circles')
+    const shown = (this.#shown.get(tree) ?? 0) + Math.max(1, hashes.length / HASH_BYTES)
+    this.#shown.set(tree, shown)
+    // All levels, the leaves once more, and the first look into a deeper tree.
+    if (shown > 3 * 2 ** this.#found.depth(tree) + 2 ** LEVELS_A_MESSAGE) {
+      throw unexpected('shows more hashes than there are')
+    }
+    this.#found.hashes(block)
+  }
+
+  /** Compares the rows that are listed, and keeps the leaves that were not listed to their end. */
+  #list({ leaves, hashesDone, from }: ExchangeAnswer): void {
+    const asked = new Set(this.#confirming.map(nameOfLeaf))
+    for (const block of leaves) {
+      if (!isWithin(block, asked)) throw unexpected('lists rows that were not asked about')
+      this.#found.rows(block)
+    }
+    const left = this.#confirming.slice(hashesDone)
+    const further = hashesDone > 0 || from > this.#from
+    if (further) this.#suspects.unshift(...left)
+    else if (left.length > 0) this.#complete = false
+    this.#from = further && left.length > 0 ? from : 0
+    this.#confirming = []
+  }
+
+  /** A peer that answers none of what was asked is not asked again, or this might never end. */
+  #again({ wantsDone }: ExchangeAnswer): void {
+    if (wantsDone > 0) this.#found.wants.push(...this.#asked.slice(wantsDone))
+    else if (this.#asked.length > 0) this.#complete = false
+    this.#owed += Math.min(wantsDone, this.#asked.length)
+    this.#asked = []
   }
 
   #begin(): ExchangeStep {
     this.#phase = 'root'
+    this.#level = 0
     const root = { tree: SLOT_TREE, depth: this.#found.depth(SLOT_TREE), level: 0, first: 0 }
     return send({ hashes: [{ ...root, hashes: this.#found.read(root, 1) }] })
   }
@@ -315,8 +416,9 @@ export class Initiator {
       this.#phase = 'settled'
       return { do: 'settle' }
     }
-    const leaves = this.#suspects.splice(0, POSITIONS_MAX)
-    return send({ confirmed: true, hashes: leaves.map(leaf => this.#found.hash(leaf)) })
+    this.#confirming = this.#suspects.splice(0, POSITIONS_MAX)
+    const hashes = this.#confirming.map(leaf => this.#found.hash(leaf))
+    return send({ confirmed: true, hashes, from: this.#from })
   }
 
   #moveRows(): ExchangeStep {
@@ -330,6 +432,22 @@ export class Initiator {
   }
 }
 
+/** Takes lists of rows until they fill a message; one part alone always fits. */
+class Page {
+  readonly blocks: LeafBlock[] = []
+  #weight = 0
+
+  get open(): boolean {
+    return this.#weight < LISTED_A_MESSAGE
+  }
+
+  /** A part without rows takes room too. */
+  add(block: LeafBlock): void {
+    this.blocks.push(block)
+    this.#weight += block.rows.length + 4
+  }
+}
+
 /** Takes rows until they fill a message; one row alone always fits. */
 class RowBudget {
   readonly rows: RowItem[] = []
@@ -339,13 +457,32 @@ class RowBudget {
     return this.#bytes < ROW_BYTES_A_MESSAGE
   }
 
-  add(row: RowItem): void {
+  /** Always true. */
+  add(row: RowItem): boolean {
     this.rows.push({ key: row.key, bytes: row.bytes })
     this.#bytes += row.key.length + row.bytes.length
+    return true
   }
 }
 
-const EMPTY: ExchangeRequest = { confirmed: false, hashes: [], wants: [], rows: [] }
+const EMPTY: ExchangeRequest = { confirmed: false, hashes: [], from: 0, wants: [], rows: [] }
+
+function nameOfLeaf({ tree, depth, leaf }: Leaf): string {
+  return `${tree}/${depth}/${leaf}`
+}
+
+/** Whether a leaf, or part of one, belongs to those. */
+function isWithin({ tree, depth, leaf }: Leaf, leaves: ReadonlySet<string>): boolean {
+  for (let up = 0; up <= depth; up++) {
+    const name = nameOfLeaf({ tree, depth: depth - up, leaf: Math.floor(leaf / 2 ** up) })
+    if (leaves.has(name)) return true
+  }
+  return false
+}
+
+function unexpected(what: string): HearsayError {
+  return new HearsayError('ERR_PROTOCOL', `The peer of an exchange ${what}; it is given up.`)
+}
 
 function send(parts: Partial<ExchangeRequest>): ExchangeStep {
   return { do: 'send', message: { ...EMPTY, ...parts } }

@@ -49,7 +49,7 @@ export interface ExchangeOptions {
 }
 
 export interface Exchanged extends ExchangeReport {
-  /** At least one walk came to its end, so that all that differed when it began has moved. */
+  /** At least one walk came to its end, and all that differed when it began was moved and taken. */
   readonly complete: boolean
 }
 
@@ -135,7 +135,8 @@ export class AntiEntropy {
     const { replica } = this.#components
     const own = { forest: replica.forest, rows: replica.rows, group: this.#group(from) }
     const finish = respond(own, request)
-    return encodeExchangeAnswer(finish(await applyRows(this.#components, request.rows)))
+    const { joined } = await applyRows(this.#components, request.rows)
+    return encodeExchangeAnswer(finish(joined))
   }
 
   /** The tree over the slots that both own, now or after the change that is under way. */
@@ -210,16 +211,19 @@ class Run {
     const { replica, timers } = this.#components
     const own = { forest: replica.forest, rows: replica.rows, group: this.#group }
     const walk = new Initiator(own)
+    let refused = 0
     for (let step = walk.next(); step.do !== 'done'; step = walk.next()) {
       if (step.do === 'settle') {
         await sleep(timers, this.#options.settleMs, this.#options.signal)
       } else {
         const received = walk.receive(await this.#send(step.message))
         this.#note(received, 'rowsReceived')
-        walk.joined(await applyRows(this.#components, received))
+        const applied = await applyRows(this.#components, received)
+        refused += applied.refused
+        walk.joined(applied.joined)
       }
     }
-    return walk
+    return { equal: walk.equal, complete: walk.complete && refused === 0 }
   }
 
   async #send(request: ExchangeRequest) {
@@ -257,21 +261,28 @@ class Run {
   }
 }
 
-/** Applies rows; resolves with those that came out of the join as something else than was sent. */
+interface AppliedRows {
+  /** Those that came out of the join as something else than was sent. */
+  readonly joined: readonly RowItem[]
+  /** How many are not here now: the disk or the replica refused them. */
+  readonly refused: number
+}
+
 async function applyRows(
   { replica, meter }: AntiEntropyComponents,
   rows: readonly RowItem[]
-): Promise<RowItem[]> {
+): Promise<AppliedRows> {
   const results = await Promise.allSettled(
     rows.map(({ key, bytes }) => replica.apply(key, 'row', bytes))
   )
   const refused = results.filter(result => result.status === 'rejected').length
   if (refused > 0) meter.count('exchange.rows-refused', refused)
-  return results.flatMap((result, i) => {
+  const joined = results.flatMap((result, i) => {
     if (result.status === 'rejected' || equal(result.value.bytes, rows[i]?.bytes ?? EMPTY))
       return []
     return [{ key: result.value.key, bytes: result.value.bytes }]
   })
+  return { joined, refused }
 }
 
 const EMPTY = new Uint8Array()

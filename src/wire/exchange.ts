@@ -27,37 +27,62 @@ const LEAF_ROWS_MAX = 1 << 16
 const ROWS_MAX = 1 << 16
 const DEPTH_MAX = 16
 const BLOCKS_MAX = POSITIONS_MAX * 2 ** LEVELS_A_MESSAGE
+/** Of one request; each may be answered by as many as one position, and one more of a leaf. */
+const HASHES_MAX = BLOCKS_MAX
+const FROM_MAX = 2 ** DEPTH_MAX
 
 export function encodeExchangeRequest(request: ExchangeRequest): Uint8Array {
-  const { confirmed, hashes, wants, rows } = request
-  return pack([confirmed, hashes.map(blockFields), wants.map(wantFields), rows.map(rowFields)])
+  const { confirmed, hashes, from, wants, rows } = request
+  return pack([
+    confirmed,
+    hashes.map(blockFields),
+    from,
+    wants.map(wantFields),
+    rows.map(rowFields)
+  ])
 }
 
 export function decodeExchangeRequest(bytes: Uint8Array): ExchangeRequest | undefined {
   const fields = unpack(bytes)
-  if (!isTuple(fields, 4)) return undefined
-  const [confirmed] = fields
-  if (typeof confirmed !== 'boolean') return undefined
-  const hashes = readList(fields[1], BLOCKS_MAX, readBlock)
-  const wants = readList(fields[2], WANTS_MAX, readWant)
-  const rows = readList(fields[3], ROWS_MAX, readRow)
-  return hashes && wants && rows && { confirmed, hashes, wants, rows }
+  if (!isTuple(fields, 5)) return undefined
+  const [confirmed, , from] = fields
+  if (typeof confirmed !== 'boolean' || !isCount(from, FROM_MAX)) return undefined
+  const hashes = readBlocks(fields[1], HASHES_MAX)
+  const wants = readList(fields[3], WANTS_MAX, readWant)
+  const rows = readList(fields[4], ROWS_MAX, readRow)
+  return hashes && wants && rows && { confirmed, hashes, from, wants, rows }
 }
 
 export function encodeExchangeAnswer(answer: ExchangeAnswer): Uint8Array {
-  const { hashes, leaves, rows, wantsDone } = answer
-  return pack([hashes.map(blockFields), leaves.map(leafFields), rows.map(rowFields), wantsDone])
+  const { hashes, leaves, rows, wantsDone, hashesDone, from, partial } = answer
+  return pack([
+    hashes.map(blockFields),
+    leaves.map(leafFields),
+    rows.map(rowFields),
+    wantsDone,
+    hashesDone,
+    from,
+    partial
+  ])
 }
 
 export function decodeExchangeAnswer(bytes: Uint8Array): ExchangeAnswer | undefined {
   const fields = unpack(bytes)
-  if (!isTuple(fields, 4)) return undefined
-  const hashes = readList(fields[0], BLOCKS_MAX, readBlock)
+  if (!isTuple(fields, 7)) return undefined
+  const hashes = readBlocks(fields[0], HASHES_MAX * 2 ** LEVELS_A_MESSAGE)
   const leaves = readList(fields[1], BLOCKS_MAX, readLeaf)
   const rows = readList(fields[2], ROWS_MAX, readRow)
-  const wantsDone = fields[3]
-  if (!isCount(wantsDone, WANTS_MAX)) return undefined
-  return hashes && leaves && rows && { hashes, leaves, rows, wantsDone }
+  const [, , , wantsDone, hashesDone, from, partial] = fields
+  if (!isCount(wantsDone, WANTS_MAX) || !isCount(hashesDone, BLOCKS_MAX)) return undefined
+  if (!isCount(from, FROM_MAX) || typeof partial !== 'boolean') return undefined
+  const lists = hashes && leaves && rows && { hashes, leaves, rows }
+  return lists && { ...lists, wantsDone, hashesDone, from, partial }
+}
+
+function readBlocks(value: unknown, hashesMax: number): HashBlock[] | undefined {
+  const blocks = readList(value, BLOCKS_MAX, readBlock)
+  const count = blocks?.reduce((sum, { hashes }) => sum + hashes.length / HASH_BYTES, 0)
+  return count !== undefined && count <= hashesMax ? blocks : undefined
 }
 
 function blockFields({ tree, depth, level, first, hashes }: HashBlock): unknown[] {
@@ -68,7 +93,7 @@ function readBlock(fields: unknown): HashBlock | undefined {
   if (!isTuple(fields, 5)) return undefined
   const [tree, depth, level, first, hashes] = fields
   if (!isTree(tree) || !isCount(depth, DEPTH_MAX) || !isCount(level, depth)) return undefined
-  if (!isBytes(hashes) || hashes.length % HASH_BYTES !== 0) return undefined
+  if (!isBytes(hashes) || hashes.length === 0 || hashes.length % HASH_BYTES !== 0) return undefined
   if (!isCount(first, 2 ** level - hashes.length / HASH_BYTES)) return undefined
   return { tree, depth, level, first, hashes }
 }

@@ -5,6 +5,7 @@
 import {
   HearsayError,
   QuorumFailedError,
+  StoreError,
   TimeoutError,
   UnavailableError,
   type ErrorCode
@@ -96,7 +97,7 @@ function readFailure([code, a, b, c]: unknown[]): HearsayError | undefined {
     return new QuorumFailedError('write', a, acknowledged, new Map(failures))
   }
   if (typeof code !== 'string' || typeof a !== 'string') return undefined
-  return new HearsayError(code as ErrorCode, a)
+  return code === 'ERR_STORE' ? new StoreError(a) : new HearsayError(code as ErrorCode, a)
 }
 
 function readNodes(value: unknown): NodeId[] | undefined {

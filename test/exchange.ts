@@ -1,0 +1,679 @@
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  Initiator,
+  LISTED_A_MESSAGE,
+  respond,
+  SLOT_TREE,
+  type ExchangeAnswer,
+  type ExchangeRequest
+} from '../src/digest/exchange.ts'
+import {
+  HearsayError,
+  QuorumFailedError,
+  StoreError,
+  TimeoutError,
+  UnavailableError
+} from '../src/errors.ts'
+import { encodeRow } from '../src/lattice/encode.ts'
+import { timeOf } from '../src/lattice/hlc.ts'
+import { assign, joinDelta, ROW_EMPTY } from '../src/lattice/row.ts'
+import { concat, hex, utf8 } from '../src/util/bytes.ts'
+import type { NodeId } from '../src/util/node-id.ts'
+import {
+  decodeExchangeAnswer,
+  decodeExchangeRequest,
+  encodeExchangeAnswer,
+  encodeExchangeRequest
+} from '../src/wire/exchange.ts'
+import {
+  decodeForward,
+  decodeWritten,
+  encodeFailure,
+  encodeForward,
+  encodeWritten
+} from '../src/wire/forward.ts'
+import { decodeInvite, encodeInvite } from '../src/wire/invite.ts'
+import {
+  decodeApply,
+  decodeReadAnswer,
+  decodeRefusals,
+  encodeApply,
+  encodeReadAnswer,
+  encodeRefusals
+} from '../src/wire/rows.ts'
+import { decodeAsk, decodeReply, encodeAsk, encodeReply } from '../src/wire/view.ts'
+import {
+  answer,
+  applyTo,
+  createSide,
+  fill,
+  KINDS,
+  Lost,
+  travels,
+  walk,
+  type Kind,
+  type Side
+} from './fixtures/engine-exchange.ts'
+import { dump, NOON, rootOf } from './fixtures/engine-parts.ts'
+import { actor, history, play } from './fixtures/lattice-arbitrary.ts'
+
+/** Few rows with all kinds of difference, and many with few differences. */
+const kinds: fc.Arbitrary<Kind[]> = fc.oneof(
+  fc.array(fc.constantFrom(...KINDS), { maxLength: 60 }),
+  fc
+    .tuple(fc.nat(2_000), fc.array(fc.tuple(fc.nat(1_999), fc.constantFrom(...KINDS))))
+    .map(([length, others]) => {
+      const all: Kind[] = Array.from({ length }, () => 'same')
+      for (const [i, kind] of others) if (i < length) all[i] = kind
+      return all
+    }),
+  fc
+    .tuple(fc.nat(700), fc.constantFrom(...KINDS))
+    .map(([length, kind]) => Array.from({ length }, () => kind))
+)
+
+const same = (a: Side, b: Side) =>
+  rootOf(a.replica) === rootOf(b.replica) && dump(a.store).join() === dump(b.store).join()
+
+async function pairOf(kinds: readonly Kind[], tagged = 3): Promise<[Side, Side]> {
+  const sides: [Side, Side] = [await createSide(), await createSide()]
+  await fill(...sides, kinds, tagged)
+  return sides
+}
+
+t.test('an exchange', async t => {
+  t.test('makes both sides identical and moves no row that did not differ', async t => {
+    await fc.assert(
+      fc.asyncProperty(kinds, fc.integer({ min: 1, max: 4 }), async (kinds, tagged) => {
+        const [here, there] = await pairOf(kinds, tagged)
+        const { rows, complete } = await walk(here, there)
+        if (!same(here, there)) throw new Error('the sides differ')
+        const most = kinds.reduce((sum, kind) => sum + travels(kind), 0)
+        if (rows > most) throw new Error(`${rows} rows moved and ${most} would do`)
+        if (!complete) throw new Error('it says that something is missing')
+        const again = await walk(there, here)
+        if (!again.equal || again.roundTrips !== 1) throw new Error('they still find a difference')
+      }),
+      { numRuns: 40 }
+    )
+    t.pass()
+  })
+
+  t.test('of equal sides takes one message each way, of under 100 bytes', async t => {
+    const [here, there] = await pairOf(Array.from({ length: 500 }, () => 'same'))
+    const walked = await walk(here, there)
+    t.match(walked, { equal: true, roundTrips: 1, rows: 0 })
+    t.ok(walked.bytesSent < 100 && walked.bytesReceived < 100)
+  })
+
+  t.test('of empty sides, and of sides that share no slot, is over at once', async t => {
+    t.match(await walk(await createSide(), await createSide()), { equal: true, roundTrips: 1 })
+    const none = new Uint16Array()
+    t.match(await walk(await createSide(none), await createSide(none)), { equal: true })
+  })
+
+  t.test('leaves slots alone that are not shared', async t => {
+    const all = await createSide()
+    await fill(
+      all,
+      await createSide(),
+      Array.from({ length: 50 }, () => 'only here'),
+      1
+    )
+    const slot = all.replica.rows.locate(utf8('{one slot}')).slot
+    const [here, there] = [
+      await createSide(new Uint16Array([slot + 1])),
+      await createSide(new Uint16Array([slot + 1]))
+    ]
+    await fill(
+      here,
+      there,
+      Array.from({ length: 50 }, () => 'only here'),
+      1
+    )
+    t.match(await walk(here, there), { equal: true, rows: 0 })
+    const [one, two] = [
+      await createSide(new Uint16Array([slot])),
+      await createSide(new Uint16Array([slot]))
+    ]
+    await fill(
+      one,
+      two,
+      Array.from({ length: 50 }, () => 'only here'),
+      1
+    )
+    t.match(await walk(one, two), { equal: false, rows: 50 })
+    t.ok(same(one, two))
+  })
+
+  t.test('finds one row among thousands by a walk, not by a list of all', async t => {
+    const all: Kind[] = Array.from({ length: 4_000 }, () => 'same')
+    all[1_234] = 'newer here'
+    const [here, there] = await pairOf(all, 1)
+    const walked = await walk(here, there)
+    t.ok(same(here, there))
+    t.equal(walked.rows, 1)
+    t.ok(walked.bytesReceived < 4_000, `${walked.bytesReceived} bytes`)
+  })
+
+  t.test('fills an empty side with a slot that is too large for one message', async t => {
+    const count = LISTED_A_MESSAGE + 500
+    for (const direction of ['pull', 'push'] as const) {
+      const [full, empty] = await pairOf(
+        Array.from({ length: count }, () => 'only here'),
+        1
+      )
+      t.ok(full.own.forest.depth(full.replica.rows.locate(utf8('{one slot}')).slot) > 8)
+      const walked = await (direction === 'pull' ? walk(empty, full) : walk(full, empty))
+      t.ok(same(full, empty), direction)
+      t.match(walked, { rows: count, complete: true })
+      t.ok(walked.largest < 1024 * 1024, `${walked.largest} bytes`)
+    }
+  })
+
+  t.test('goes on where large rows do not fit into one message', async t => {
+    const [here, there] = await pairOf([])
+    const large = Array.from({ length: 8 }, (_, i) => {
+      const dot = { actor: actor(1), time: timeOf(NOON + i) }
+      const delta = assign(ROW_EMPTY, new Uint8Array(300_000).fill(i), dot)
+      return { key: utf8(`{t}${i}`), bytes: encodeRow(joinDelta(ROW_EMPTY, delta)) }
+    })
+    await applyTo(here, large.slice(0, 4))
+    await applyTo(there, large.slice(4))
+    const walked = await walk(here, there)
+    t.ok(same(here, there))
+    t.match(walked, { rows: 8, complete: true })
+    t.ok(walked.largest < 2 * 1024 * 1024)
+  })
+
+  t.test('says so when joins did not fit, and the next ones move them', async t => {
+    const [here, there] = await pairOf([])
+    const row = (by: number, size: number) => {
+      const dot = { actor: actor(by), time: timeOf(NOON) }
+      return encodeRow(joinDelta(ROW_EMPTY, assign(ROW_EMPTY, new Uint8Array(size), dot)))
+    }
+    const keys = Array.from({ length: 8 }, (_, i) => utf8(`{t}${i}`))
+    await applyTo(
+      here,
+      keys.map(key => ({ key, bytes: row(1, 10) }))
+    )
+    await applyTo(
+      there,
+      keys.map(key => ({ key, bytes: row(2, 300_000) }))
+    )
+    const first = await walk(here, there)
+    t.notOk(first.complete)
+    t.ok(first.largest < 2 * 1024 * 1024, `${first.largest} bytes`)
+    for (let i = 0; i < 4 && !same(here, there); i++) await walk(here, there)
+    t.ok(same(here, there))
+  })
+
+  t.test('that broke anywhere leaves nothing behind, and the next one finishes', async t => {
+    const point = fc.record({ at: fc.nat(6), delivered: fc.boolean() })
+    await fc.assert(
+      fc.asyncProperty(kinds, fc.array(point, { maxLength: 4 }), async (kinds, points) => {
+        const [here, there] = await pairOf(kinds, 2)
+        for (const { at, delivered } of points) {
+          const breaks = (n: number) => {
+            if (n === at) throw new Lost()
+          }
+          await walk(here, there, delivered ? { answer: breaks } : { request: breaks }).catch(
+            (error: unknown) => {
+              if (!(error instanceof Lost)) throw error
+            }
+          )
+        }
+        await walk(here, there)
+        if (!same(here, there)) throw new Error('the sides differ')
+      }),
+      { numRuns: 20 }
+    )
+    t.pass()
+  })
+
+  t.test('does not list what became equal while it waited', async t => {
+    const [here, there] = await pairOf(['only here', 'same', 'same'])
+    const initiator = new Initiator(here.own)
+    const listed: number[] = []
+    for (let step = initiator.next(); step.do !== 'done'; step = initiator.next()) {
+      if (step.do === 'settle') await walk(here, there)
+      else {
+        const bytes = await answer(there, encodeExchangeRequest(step.message))
+        const received = decodeExchangeAnswer(bytes) as ExchangeAnswer
+        listed.push(received.leaves.length)
+        initiator.receive(received)
+      }
+    }
+    t.ok(listed.length > 1)
+    t.same(new Set(listed), new Set([0]))
+  })
+
+  t.test('goes on while rows change under it', async t => {
+    const [here, there] = await pairOf(Array.from({ length: 400 }, (_, i) => KINDS[i % 10] as Kind))
+    let n = 0
+    const write = () => {
+      const bytes = encodeRow(
+        joinDelta(
+          ROW_EMPTY,
+          assign(ROW_EMPTY, utf8('v'), { actor: actor(3), time: timeOf(NOON + n) })
+        )
+      )
+      for (let i = 0; i < 20; i++) {
+        void here.replica.apply(utf8(`{one slot}new ${n++}`), 'row', bytes)
+        void there.replica.apply(utf8(`{one slot}new ${n++}`), 'row', bytes)
+      }
+    }
+    await walk(here, there, { request: write })
+    await walk(here, there)
+    t.ok(same(here, there))
+    t.ok(n > 100)
+  })
+})
+
+/** Plays an initiator against whatever answers; how many messages it took, and the error at its end. */
+async function against(side: Side, peer: (n: number, request: ExchangeRequest) => ExchangeAnswer) {
+  const initiator = new Initiator(side.own)
+  for (let n = 0; n < 20_000; n++) {
+    try {
+      const step = initiator.next()
+      if (step.do === 'done') return { n, error: undefined, complete: initiator.complete }
+      if (step.do === 'settle') continue
+      const rows = initiator.receive(peer(n, step.message))
+      const results = await Promise.allSettled(
+        rows.map(({ key, bytes }) => side.replica.apply(key, 'row', bytes))
+      )
+      initiator.joined(results.flatMap(each => (each.status === 'fulfilled' ? [each.value] : [])))
+    } catch (error) {
+      return { n, error, complete: false }
+    }
+  }
+  throw new Error('there is no end to it')
+}
+
+const NOTHING: ExchangeAnswer = {
+  hashes: [],
+  leaves: [],
+  rows: [],
+  wantsDone: 0,
+  hashesDone: 0,
+  from: 0,
+  partial: false
+}
+
+t.test('against a peer that does not follow the protocol, an exchange ends', async t => {
+  const some = Array.from({ length: 200 }, (_, i) => KINDS[i % 10] as Kind)
+  const token = (n: number) => {
+    const out = new Uint8Array(8)
+    new DataView(out.buffer).setUint32(4, n)
+    return out
+  }
+
+  t.test('when it begins at the root again and again', async t => {
+    const [side] = await pairOf(some)
+    const root = { tree: SLOT_TREE, depth: 14, level: 0, first: 0, hashes: token(1) }
+    const { error } = await against(side, () => ({ ...NOTHING, hashes: [root] }))
+    t.match(error, { code: 'ERR_PROTOCOL' })
+  })
+
+  t.test('when all that it has differs, and still does however often it is asked', async t => {
+    const slots = Uint16Array.from({ length: 300 }, (_, i) => i)
+    slots[0] = (await createSide()).replica.rows.locate(utf8('{one slot}')).slot
+    const side = await createSide(slots.sort())
+    await fill(side, await createSide(), some, 1)
+    let made = 0
+    const below = (tree: number, depth: number, level: number, first: number) => {
+      const next = Math.min(level + 4, depth)
+      const count = 2 ** (next - level)
+      const hashes = concat(Array.from({ length: count }, () => token(made++)))
+      return { tree, depth, level: next, first: first * count, hashes }
+    }
+    const { error, n } = await against(side, (_, { hashes }) => {
+      const positions = hashes.flatMap(block =>
+        Array.from({ length: block.hashes.length / 8 }, (_, i) => ({
+          ...block,
+          first: block.first + i
+        }))
+      )
+      const blocks = positions.map(({ tree, depth, level, first }) =>
+        tree === SLOT_TREE && level === depth
+          ? below(Math.min(first, slots.length - 1), 0, 0, 0)
+          : below(tree, depth, level, first)
+      )
+      return { ...NOTHING, hashes: blocks, hashesDone: hashes.length }
+    })
+    t.match(error, { code: 'ERR_PROTOCOL' })
+    t.ok(n > 3, `${n} messages`)
+  })
+
+  t.test('when it answers nothing to anything', async t => {
+    const [side] = await pairOf(some)
+    let first = true
+    const result = await against(side, (_, request) => {
+      if (!first) return NOTHING
+      first = false
+      const leaf = { tree: side.replica.rows.locate(utf8('{one slot}')).slot, depth: 0, level: 0 }
+      t.equal(request.hashes.length, 1)
+      return { ...NOTHING, hashes: [{ ...leaf, first: 0, hashes: token(1) }] }
+    })
+    t.match(result, { error: undefined, complete: false })
+  })
+
+  t.test('when it lists what was not asked about', async t => {
+    const [side] = await pairOf(some)
+    const leaf = { tree: 0, depth: 0, leaf: 0, rows: [] }
+    const { error } = await against(side, () => ({ ...NOTHING, leaves: [leaf] }))
+    t.match(error, { code: 'ERR_PROTOCOL' })
+  })
+
+  t.test('when it lists rows that it then does not give, or gives others without end', async t => {
+    for (const gives of [0, 1]) {
+      const [side] = await pairOf(some)
+      const { slot } = side.replica.rows.locate(utf8('{one slot}'))
+      let made = 0
+      const result = await against(side, (n, { confirmed, hashes, wants }) => {
+        const block = { tree: slot, depth: 0, level: 0, first: 0, hashes: token(n) }
+        if (n === 0) return { ...NOTHING, hashes: [block] }
+        const dot = { actor: actor(4), time: timeOf(NOON + made++) }
+        const bytes = encodeRow(joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('v'), dot)))
+        const rows = [{ key: utf8('{one slot}0'), bytes }]
+        if (!confirmed) return { ...NOTHING, rows, wantsDone: gives * Math.min(1, wants.length) }
+        const { tree, depth, first } = hashes[0] as { tree: number; depth: number; first: number }
+        const listed = Array.from({ length: 100 }, (_, i) => {
+          return { token: token(i), check: token(i), newest: timeOf(NOON + 60_000) }
+        })
+        const leaf = { tree, depth, leaf: first, rows: listed }
+        return { ...NOTHING, rows, leaves: [leaf], hashesDone: hashes.length }
+      })
+      t.equal(result.error, undefined)
+      t.ok(made > 1)
+    }
+  })
+
+  t.test('when it never comes to the end of a list', async t => {
+    const [side] = await pairOf(some)
+    const { slot } = side.replica.rows.locate(utf8('{one slot}'))
+    const result = await against(side, (n, { from }) => {
+      const block = { tree: slot, depth: 0, level: 0, first: 0, hashes: token(n) }
+      return n === 0 ? { ...NOTHING, hashes: [block] } : { ...NOTHING, from: Math.max(7, from) }
+    })
+    t.match(result, { error: undefined, complete: false })
+  })
+
+  t.test('when it answers anything at all that can be read', async t => {
+    const { answer } = messages()
+    await fc.assert(
+      fc.asyncProperty(fc.array(answer, { minLength: 1, maxLength: 4 }), async answers => {
+        const [side] = await pairOf(some)
+        const { error } = await against(
+          side,
+          n => answers[n % answers.length] as unknown as ExchangeAnswer
+        )
+        if (error !== undefined && !(error instanceof HearsayError)) throw error
+      }),
+      { numRuns: 60 }
+    )
+    t.pass()
+  })
+
+  t.test('and one that is asked anything at all answers or refuses with an error', async t => {
+    const [side, other] = await pairOf(some)
+    const { request } = messages()
+    let [answered, refused] = [0, 0]
+    const ask = async (asked: ExchangeRequest) => {
+      try {
+        const finish = respond(side.own, asked)
+        encodeExchangeAnswer(finish([]))
+        answered++
+      } catch (error) {
+        if (!(error instanceof HearsayError)) throw error
+        refused++
+      }
+    }
+    await fc.assert(
+      fc.asyncProperty(request, asked => ask(asked as unknown as ExchangeRequest)),
+      { numRuns: 300 }
+    )
+    t.ok(answered > 10 && refused > 10, `${answered} answered, ${refused} refused`)
+    await walk(side, other)
+    t.ok(same(side, other))
+  })
+
+  t.test('nor does it ask for lists of many leaves in one', async t => {
+    const [side] = await pairOf(some)
+    const block = { tree: SLOT_TREE, depth: 14, level: 1, first: 0, hashes: new Uint8Array(16) }
+    const asked = { confirmed: true, hashes: [block], from: 0, wants: [], rows: [] }
+    t.throws(() => respond(side.own, asked), { code: 'ERR_PROTOCOL' })
+  })
+})
+
+/** Messages within the shapes that decode. */
+function messages() {
+  const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
+  const tree = fc.oneof(fc.constant(SLOT_TREE), fc.nat(3), fc.nat(16_383), fc.constant(10_123))
+  const depth = fc.oneof(fc.nat(4), fc.nat(16), fc.constant(14))
+  const inLevel = (level: number) => fc.nat(2 ** level - 1)
+  const block = fc.tuple(tree, depth).chain(([tree, depth]) =>
+    fc.nat(depth).chain(level =>
+      inLevel(level).chain(first =>
+        fc.record({
+          tree: fc.constant(tree),
+          depth: fc.constant(depth),
+          level: fc.constant(level),
+          first: fc.constant(first),
+          hashes: fc
+            .integer({ min: 1, max: Math.min(20, 2 ** level - first) })
+            .chain(count => bytes(count * 8))
+        })
+      )
+    )
+  )
+  const newest = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
+  const summary = fc.record({ token: bytes(8), check: bytes(8), newest })
+  const leaf = fc.tuple(fc.nat(16_383), depth).chain(([tree, depth]) =>
+    fc.record({
+      tree: fc.constant(tree),
+      depth: fc.constant(depth),
+      leaf: inLevel(depth),
+      rows: fc.array(summary, { maxLength: 5 })
+    })
+  )
+  const row = fc.record({
+    key: fc.uint8Array({ minLength: 1, maxLength: 20 }),
+    bytes: fc.uint8Array({ maxLength: 40 })
+  })
+  const few = { maxLength: 4 }
+  const request = fc.record({
+    confirmed: fc.boolean(),
+    hashes: fc.array(block, few),
+    from: fc.nat(2 ** 16),
+    wants: fc.array(fc.record({ tree: fc.nat(16_383), token: bytes(8) }), few),
+    rows: fc.array(row, few)
+  })
+  const answer = fc.record({
+    hashes: fc.array(block, few),
+    leaves: fc.array(leaf, few),
+    rows: fc.array(row, few),
+    wantsDone: fc.nat(512),
+    hashesDone: fc.nat(4_096),
+    from: fc.nat(2 ** 16),
+    partial: fc.boolean()
+  })
+  return { request, answer }
+}
+
+/** A text that is equal for what is equal, bytes and classes of errors included. */
+function show(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) => {
+    if (each instanceof Uint8Array) return `bytes ${hex(each)}`
+    if (each instanceof Map) return [...each].sort(([a], [b]) => (a < b ? -1 : 1))
+    if (typeof each === 'bigint') return `${each}n`
+    if (each === undefined) return 'nothing'
+    if (each instanceof Error) return { ...each, class: each.constructor.name, text: each.message }
+    return each
+  })
+}
+
+t.test('on the wire', async t => {
+  const check = <T>(arbitrary: fc.Arbitrary<T>, there: (value: T) => unknown) => {
+    fc.assert(
+      fc.property(arbitrary, value => {
+        const [before, after] = [show(value), show(there(value))]
+        if (before !== after) throw new Error(`${before} came back as ${after}`)
+      }),
+      { numRuns: 300 }
+    )
+  }
+  const bytes = fc.uint8Array({ maxLength: 50 })
+  const key = fc.uint8Array({ minLength: 1, maxLength: 1_024 })
+  const word = fc.string({ maxLength: 20 })
+  const nodes = fc.array(word, { maxLength: 5 }) as unknown as fc.Arbitrary<NodeId[]>
+  const count = fc.nat(9_999)
+  const { request, answer } = messages()
+
+  t.test('messages of an exchange come back as they were', async t => {
+    check(request, value => decodeExchangeRequest(encodeExchangeRequest(value)))
+    check(answer, value => decodeExchangeAnswer(encodeExchangeAnswer(value)))
+    t.pass()
+  })
+
+  t.test('changes, refusals and answers to reads come back as they were', async t => {
+    const kind = fc.constantFrom('row' as const, 'delta' as const)
+    const items = fc.array(fc.record({ key, kind, bytes }), { maxLength: 5 })
+    check(fc.record({ flush: fc.boolean(), items }), value => decodeApply(encodeApply(value)))
+    const refusal = fc.record({ index: fc.nat(4_096), code: word, message: word })
+    check(fc.array(refusal, { maxLength: 5 }), value => decodeRefusals(encodeRefusals(value)))
+    const row = fc.tuple(history, fc.nat(3)).map(([steps, i]) => play(steps).rows[i]!)
+    const answers = fc.oneof(
+      fc.constant({ answer: 'absent' as const }),
+      fc.constant({ answer: 'unknown' as const }),
+      row.map(row => ({ answer: 'row' as const, row }))
+    )
+    check(answers, value => decodeReadAnswer(encodeReadAnswer(value)))
+    t.pass()
+  })
+
+  t.test('questions about the view come back as they were', async t => {
+    const table = fc.option(bytes, { nil: undefined })
+    check(fc.record({ view: word, table, body: bytes }), value => decodeAsk(encodeAsk(value)))
+    const reply = fc.oneof(fc.record({ body: bytes }), fc.record({ table: bytes }))
+    check(reply, value => decodeReply(encodeReply(value)))
+    t.pass()
+  })
+
+  t.test('writes that are passed on come back as they were', async t => {
+    const level = fc.oneof(
+      fc.constantFrom('one' as const, 'two' as const, 'three' as const, 'quorum' as const),
+      fc.integer({ min: 1, max: 9_999 })
+    )
+    const value = fc.option(bytes, { nil: undefined })
+    const timeoutMs = fc.nat(86_400_000)
+    check(fc.record({ key, value, level, flush: fc.boolean(), timeoutMs }), write =>
+      decodeForward(encodeForward(write))
+    )
+    check(fc.record({ version: word, acknowledged: nodes, hinted: nodes }), written =>
+      decodeWritten(encodeWritten(written))
+    )
+    t.pass()
+  })
+
+  t.test('errors of writes keep their class and their fields', async t => {
+    const failures = fc
+      .array(fc.tuple(word, word), { maxLength: 4 })
+      .map(all => new Map(all.map(([id, text]) => [id as NodeId, new Error(text)])))
+    const errors: fc.Arbitrary<HearsayError> = fc.oneof(
+      fc.tuple(word, count, fc.nat(256)).map(([a, b, c]) => new UnavailableError('write', a, b, c)),
+      fc
+        .tuple(count, nodes, fc.nat(86_400_000))
+        .map(([a, b, c]) => new TimeoutError('write', a, b, c)),
+      fc.tuple(count, nodes, failures).map(([a, b, c]) => new QuorumFailedError('write', a, b, c)),
+      word.map(text => new StoreError(text)),
+      word.map(text => new HearsayError('ERR_ROW_SIZE', text))
+    )
+    check(errors, error => decodeWritten(encodeFailure(error)))
+    t.pass()
+  })
+
+  t.test('invites come back as they were', async t => {
+    const clusterKey = fc.uint8Array({ minLength: 32, maxLength: 32 })
+    const peer = '/p2p/12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5'
+    const address = fc.nat(65_535).map(port => `/ip4/127.0.0.1/tcp/${port}${peer}`)
+    const addresses = fc.array(address, { minLength: 1, maxLength: 16 })
+    const n = fc.integer({ min: 1, max: 255 })
+    const clusterId = fc.stringMatching(/^[\w-]{1,64}$/)
+    check(fc.record({ clusterId, clusterKey, n, addresses }), value =>
+      decodeInvite(encodeInvite(value))
+    )
+    t.pass()
+  })
+
+  const decoders: Record<string, (bytes: Uint8Array) => unknown> = {
+    decodeExchangeRequest,
+    decodeExchangeAnswer,
+    decodeApply,
+    decodeRefusals,
+    decodeReadAnswer,
+    decodeAsk,
+    decodeReply,
+    decodeForward,
+    decodeWritten
+  }
+  const samples = [
+    ...fc.sample(request, { numRuns: 30, seed: 1 }).map(encodeExchangeRequest),
+    ...fc.sample(answer, { numRuns: 30, seed: 1 }).map(encodeExchangeAnswer),
+    encodeApply({ flush: true, items: [{ key: utf8('k'), kind: 'row', bytes: utf8('v') }] }),
+    encodeRefusals([{ index: 1, code: 'ERR_CORRUPT', message: 'no' }]),
+    encodeAsk({ view: 'v', table: utf8('t'), body: utf8('b') }),
+    encodeFailure(new TimeoutError('write', 2, ['a' as NodeId], 5)),
+    encodeForward({ key: utf8('k'), value: utf8('v'), level: 'one', flush: true, timeoutMs: 9 })
+  ]
+
+  t.test('bytes with faults are read as something within the limits or not at all', async t => {
+    let [read, refused] = [0, 0]
+    const flip = fc.tuple(fc.nat(), fc.nat(255))
+    const faulty = fc
+      .tuple(fc.constantFrom(...samples), fc.array(flip, { maxLength: 3 }), fc.nat(1))
+      .map(([sample, flips, cut]) => {
+        const out = sample.slice(0, sample.length - cut)
+        for (const [at, value] of flips) out[at % Math.max(1, out.length)] = value
+        return out
+      })
+    fc.assert(
+      fc.property(fc.oneof(bytes, faulty), input => {
+        for (const decode of Object.values(decoders)) {
+          if (decode(input) === undefined) refused++
+          else read++
+        }
+      }),
+      { numRuns: 3_000 }
+    )
+    t.ok(read > 100 && refused > 100, `${read} read, ${refused} refused`)
+  })
+
+  t.test('absurd counts, depths and positions are refused', async t => {
+    const block = { tree: 0, depth: 4, level: 2, first: 0, hashes: new Uint8Array(8) }
+    const base = { confirmed: false, hashes: [block], from: 0, wants: [], rows: [] }
+    const reads = (parts: Partial<ExchangeRequest>) =>
+      decodeExchangeRequest(encodeExchangeRequest({ ...base, ...parts })) !== undefined
+    t.ok(reads({}))
+    t.notOk(reads({ hashes: [{ ...block, depth: 17 }] }))
+    t.notOk(reads({ hashes: [{ ...block, level: 5 }] }))
+    t.notOk(reads({ hashes: [{ ...block, first: 4 }] }))
+    t.notOk(reads({ hashes: [{ ...block, first: -1 }] }))
+    t.notOk(reads({ hashes: [{ ...block, first: 3, hashes: new Uint8Array(16) }] }))
+    t.notOk(reads({ hashes: [{ ...block, hashes: new Uint8Array(7) }] }))
+    t.notOk(reads({ hashes: [{ ...block, hashes: new Uint8Array() }] }))
+    t.notOk(reads({ hashes: [{ ...block, tree: 16_384 }] }))
+    t.notOk(reads({ hashes: [{ ...block, tree: -2 }] }))
+    t.notOk(reads({ from: 2 ** 16 + 1 }))
+    t.notOk(reads({ wants: [{ tree: SLOT_TREE, token: new Uint8Array(8) }] }))
+    t.notOk(reads({ wants: [{ tree: 0, token: new Uint8Array(7) }] }))
+    const want = { tree: 0, token: new Uint8Array(8) }
+    t.ok(reads({ wants: Array.from({ length: 512 }, () => want) }))
+    t.notOk(reads({ wants: Array.from({ length: 513 }, () => want) }))
+    t.notOk(reads({ rows: [{ key: new Uint8Array(), bytes: new Uint8Array() }] }))
+    t.notOk(reads({ rows: [{ key: new Uint8Array(1_025), bytes: new Uint8Array() }] }))
+    const wide = { ...block, depth: 13, level: 13, hashes: new Uint8Array(8 * 4_097) }
+    t.notOk(reads({ hashes: [wide] }), 'an answer to so many hashes would not fit a frame')
+  })
+})
