@@ -10,6 +10,12 @@ import type { Place, Rows } from './rows.ts'
 
 const PROGRESS_ROWS = 100_000
 
+/** What a tree needs of a row. */
+interface Digested {
+  readonly token: Uint8Array
+  readonly digest: Uint8Array
+}
+
 export interface ForestKeeperComponents {
   readonly forest: Forest
   readonly rows: Rows
@@ -38,14 +44,22 @@ export class ForestKeeper {
     return this.#everySlot.root()
   }
 
+  /** One pass over all rows, which lie in the order of slots. */
   build(): void {
-    const { forest, rows, log } = this.#components
-    for (const { place, stored } of rows.scan({})) {
-      forest.add(place.slot, tokenHigh(place.token), stored.digest)
-      this.#rows++
-      if (this.#rows % PROGRESS_ROWS === 0) log.info('forest-building', { rows: this.#rows })
+    const { rows, log } = this.#components
+    let slot = 0
+    let found: Digested[] = []
+    for (const row of rows.digests({})) {
+      if (row.slot !== slot) {
+        this.#lay(slot, found)
+        slot = row.slot
+        found = []
+      }
+      found.push(row)
+      const seen = this.#rows + found.length
+      if (seen % PROGRESS_ROWS === 0) log.info('forest-building', { rows: seen })
     }
-    for (let slot = 0; slot < SLOTS; slot++) this.#fit(slot)
+    this.#lay(slot, found)
   }
 
   /** After the commit of a change; `fit` follows. `before` and `after` are row digests. */
@@ -67,14 +81,14 @@ export class ForestKeeper {
 
   /** Lays the tree of a slot out anew from the rows that are proven. */
   rebuild(slot: number): void {
-    const { forest, rows } = this.#components
-    const found = [...rows.scan(slotRange(slot))].map(({ place, stored }) => ({
-      high: tokenHigh(place.token),
-      digest: stored.digest
-    }))
+    this.#lay(slot, [...this.#components.rows.digests(slotRange(slot))])
+  }
+
+  #lay(slot: number, found: readonly Digested[]): void {
+    const { forest } = this.#components
     this.#rows += found.length - forest.rows(slot)
     forest.reset(slot, depthFor(found.length))
-    for (const { high, digest } of found) forest.add(slot, high, digest)
+    for (const { token, digest } of found) forest.add(slot, tokenHigh(token), digest)
   }
 
   #fit(slot: number): void {

@@ -78,6 +78,15 @@ export class Rows implements LeafReader {
     }
   }
 
+  /** As `scan`, without decoding: what the trees need. */
+  *digests(range: Range): Iterable<{ slot: number; token: Uint8Array; digest: Uint8Array }> {
+    for (const [id, value] of this.#store.range('rows', range)) {
+      const parsed = parseRowKey(id)
+      const digest = parsed && this.#check(parsed.key, id, value)
+      if (parsed && digest) yield { slot: parsed.slot, token: parsed.token, digest }
+    }
+  }
+
   *leaf(slot: number, depth: number, leaf: number): Iterable<LeafRow> {
     for (const { place, stored } of this.scan(leafRange(slot, depth, leaf))) {
       yield {
@@ -99,11 +108,20 @@ export class Rows implements LeafReader {
   }
 
   #prove(key: Uint8Array, id: Uint8Array, value: Uint8Array): Stored | undefined {
+    const digest = this.#check(key, id, value)
+    if (digest === undefined) return undefined
     const bytes = value.subarray(CHECK_BYTES)
-    const digest = this.#digest(key, bytes)
-    const proven = equal(digest.subarray(0, CHECK_BYTES), value.subarray(0, CHECK_BYTES))
-    const row = proven ? decodeRow(bytes) : undefined
+    const row = decodeRow(bytes)
     if (row !== undefined) return { row, bytes, digest }
+    this.#onDamage({ id, value })
+    return undefined
+  }
+
+  /** The digest of a row whose check holds. */
+  #check(key: Uint8Array, id: Uint8Array, value: Uint8Array): Uint8Array | undefined {
+    const digest = this.#digest(key, value.subarray(CHECK_BYTES))
+    const check = value.subarray(0, CHECK_BYTES)
+    if (equal(digest.subarray(0, CHECK_BYTES), check)) return digest
     this.#onDamage({ id, value })
     return undefined
   }
