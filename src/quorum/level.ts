@@ -10,7 +10,7 @@ export type Level = (typeof words)[number] | number
 
 /** `undefined` for what is no level. */
 export function readLevel(text: string | number): Level | undefined {
-  if (typeof text === 'number') return Number.isInteger(text) && text >= 1 ? text : undefined
+  if (typeof text === 'number') return isNumberOfReplicas(text) ? text : undefined
   const word = words.find(each => each === text.toLowerCase())
   return word ?? (/^[1-9][0-9]{0,3}$/.test(text) ? Number(text) : undefined)
 }
@@ -21,8 +21,13 @@ export function parseLevel(text: string | number): Level {
   if (level !== undefined) return level
   throw new HearsayError(
     'ERR_LEVEL',
-    `There is no level ${JSON.stringify(text)}; use ${words.join(', ')} or a whole number from 1.`
+    `There is no level ${JSON.stringify(text)}; use ${words.join(', ')} or a whole number from 1 to 9999.`
   )
+}
+
+/** As many as four digits can say. */
+function isNumberOfReplicas(number: number): boolean {
+  return Number.isInteger(number) && number >= 1 && number <= 9_999
 }
 
 /** How many of `owners` replicas the level asks for. May be more than there are: see coordinator. */
