@@ -7,7 +7,13 @@ import t from 'tap'
 import { loadCode, SOURCE, type Code } from './fixtures/sim/code.ts'
 import { loadCopy, mutate, readSources } from './fixtures/sim/mutants.ts'
 import { MUTATIONS } from './fixtures/sim/mutations.ts'
-import { plan, planForBlackouts, planForHints, type Plan } from './fixtures/sim/plan.ts'
+import {
+  plan,
+  planForBlackouts,
+  planForHints,
+  planForReads,
+  type Plan
+} from './fixtures/sim/plan.ts'
 import { drawU32 } from './fixtures/sim/random.ts'
 import { runPlan, type Verdict } from './fixtures/sim/run.ts'
 
@@ -22,8 +28,12 @@ const LINES_MAX = 100_000
 const planners: Readonly<Record<string, Planner>> = {
   any: plan,
   hints: planForHints,
-  blackouts: planForBlackouts
+  blackouts: planForBlackouts,
+  reads: planForReads
 }
+
+// Many clusters, and on a busy machine few processors.
+t.setTimeout(600_000)
 
 const fixed = Array.from({ length: Number(SEEDS) }, (_, i) => i)
 const fresh = SEED === undefined ? [] : fixed.map(i => drawU32(0, SEED, i))
@@ -80,6 +90,7 @@ void t.test('two seeds give two traces', whole, async t => {
 
 const special: readonly [claim: string, name: string][] = [
   ['hints alone bring every write to its owners', 'hints'],
+  ['a quorum read sees every write that a quorum acknowledged before', 'reads'],
   ['nothing acknowledged is lost when the power goes out for all', 'blackouts']
 ]
 
