@@ -4,6 +4,7 @@
  * pay for it.
  */
 import './net/shim.ts'
+import { hasMet } from './cluster/membership.ts'
 import { createForest } from './digest/forest.ts'
 import { loadCluster } from './net/cluster.ts'
 import { loadIdentity } from './net/identity.ts'
@@ -58,7 +59,11 @@ async function compose(directory: Directory, store: Store, options: NodeOptions)
   const { join: invite, n, listen = LISTEN } = options
   const system = { clock: systemClock, timers: systemTimers, random: systemRandom }
   const common = { ...system, log: logOf(options), meter: new Counters() }
-  const cluster = await loadCluster(directory.path, systemRandom, { invite, n })
+  const cluster = await loadCluster(directory.path, systemRandom, {
+    invite,
+    n,
+    hasMet: hasMet(store)
+  })
   const identity = await loadIdentity(directory.path)
   const network = new Libp2pNetwork(common, {
     identity,

@@ -66,6 +66,11 @@ const KEY = utf8('members')
 const COMPARE_DEADLINE_MS = 2_000
 const VIEW_ATTEMPTS = 5
 
+/** Whether the node of this store was ever a member, or has at least met one. */
+export function hasMet(store: Store): boolean {
+  return store.get('meta', KEY) !== undefined
+}
+
 export class Membership {
   readonly #components: MembershipComponents
   readonly #init: MembershipInit

@@ -29,6 +29,11 @@ export interface OpenedCluster extends Cluster {
 export interface ClusterInit {
   readonly invite: string | undefined
   readonly n: number | undefined
+  /**
+   * Whether the directory was ever in touch with its cluster. One that was not, because an invite
+   * was wrong, is still free to take another invite.
+   */
+  readonly hasMet: boolean
 }
 
 /**
@@ -45,7 +50,7 @@ export async function loadCluster(
   const file = join(path, CLUSTER_FILE)
   const bytes = await readPrivate(file, 'the secret key of the cluster')
   const saved = bytes && parse(file, bytes)
-  if (saved !== undefined) {
+  if (saved !== undefined && (init.hasMet || invite === undefined)) {
     if (invite !== undefined && invite.clusterId !== saved.id) throw otherCluster(path)
     refuseOtherN(saved.n, init.n)
     return { ...saved, bootstrap: invite?.addresses ?? saved.bootstrap }
