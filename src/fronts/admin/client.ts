@@ -18,6 +18,7 @@ import {
   type WriteResult
 } from '../../index.ts'
 import {
+  adminBodyBytesMax,
   decodeBytes,
   decodeError,
   encodeBytes,
@@ -114,7 +115,7 @@ export class AdminClient {
     { signal }: Signalled = {}
   ): Promise<T> {
     try {
-      const response = await this.#post(method, JSON.stringify(input), signal)
+      const response = await this.#post(method, bodyOf(input), signal)
       const body = JSON.parse(await readText(response)) as unknown
       if (response.statusCode === 200) return body as T
       throw decodeError(body as WireError)
@@ -171,6 +172,13 @@ export class AdminClient {
       'may or may not have been done.'
     return new HearsayError('ERR_NETWORK', text, { cause })
   }
+}
+
+/** Looked at here because a node that refuses a body does not read it to its end. */
+function bodyOf(input: object): string {
+  const body = JSON.stringify(input)
+  if (Buffer.byteLength(body) <= adminBodyBytesMax) return body
+  throw new HearsayError('ERR_ROW_SIZE', 'The request is too large; a value may have 1 MiB.')
 }
 
 /** Of the options, what can travel. */

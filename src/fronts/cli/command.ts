@@ -76,6 +76,8 @@ export function parseCall(command: Command, argv: readonly string[]): Call {
   const { positionals, values } = parseStrictly(command, argv)
   const call = new Call(positionals, values)
   if (!call.flag('help')) checkCount(command, positionals.length)
+  // Most likely a variable that was not set; it would be taken for the working directory.
+  if (call.text('data') === '') throw new UsageError('--data is empty; name a directory.')
   return call
 }
 

@@ -1,10 +1,11 @@
 /** get, set and del: one key through the running node. */
-import type { ReadResult, WriteResult } from '../../index.ts'
+import { HearsayError, type ReadResult, type WriteResult } from '../../index.ts'
 import { requestOptions, withAdmin } from './admin.ts'
 import { dataOption, jsonOption, levelOption, type Call, type Command } from './command.ts'
 import { line, type Io } from './io.ts'
 
 const options = [dataOption, levelOption, jsonOption]
+const inputBytesMax = 1024 * 1024
 
 export const getCommand: Command = {
   name: 'get',
@@ -70,10 +71,21 @@ async function set(call: Call, io: Io): Promise<number> {
   return 0
 }
 
+/** No more than could be stored: the input may have no end. */
 async function readAll(io: Io): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
-  for await (const part of io.stdin) parts.push(part)
+  let length = 0
+  for await (const part of io.stdin) {
+    length += part.length
+    if (length > inputBytesMax) throw tooLong()
+    parts.push(part)
+  }
   return Buffer.concat(parts)
+}
+
+function tooLong(): HearsayError {
+  const text = 'The value on standard input is too long; a value may have 1 MiB.'
+  return new HearsayError('ERR_ROW_SIZE', text)
 }
 
 async function del(call: Call, io: Io): Promise<number> {

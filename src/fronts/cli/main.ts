@@ -25,4 +25,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-void run(process.argv.slice(2), io).then(code => process.exit(code))
+void run(process.argv.slice(2), io).then(async code => {
+  await flushed(process.stdout)
+  process.exit(code)
+})
+
+/** To exit cuts off what a pipe has not taken yet: a large value would end after 64 KiB. */
+function flushed(output: NodeJS.WritableStream): Promise<void> {
+  return new Promise(resolve => output.write('', () => resolve()))
+}
