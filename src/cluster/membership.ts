@@ -25,6 +25,7 @@ import {
   emptyTable,
   encodeTable,
   joinTables,
+  MEMBERS_MAX,
   MemberTable,
   withMember,
   type Member,
@@ -231,12 +232,21 @@ export class Membership {
 
   /** Somebody knows a later word of this node than the node itself. */
   async #reassert(state: MemberState): Promise<void> {
-    await this.#components.onRolledBack()
+    const { onRolledBack, log } = this.#components
+    try {
+      await onRolledBack()
+    } catch (error) {
+      log.warn('roll-back-not-saved', { error: String(error) })
+    }
     await this.announce(state)
   }
 
   #set(table: MemberTable): void {
     if (table === this.#view.table) return
+    if (table.size > MEMBERS_MAX) {
+      this.#components.log.warn('too-many-members', { members: table.size, max: MEMBERS_MAX })
+      return
+    }
     this.#view = viewOf(table, this.#init.n)
     this.#components.log.info('view', { fingerprint: this.#view.fingerprint, members: table.size })
     this.#learn(table)

@@ -32,6 +32,11 @@ export interface CoordinatorComponents {
 /** How much longer than the write itself the request that carries it may take. */
 const FORWARD_GRACE_MS = 500
 
+interface Asking {
+  readonly wanted: number
+  readonly signal: AbortSignal | undefined
+}
+
 export class Coordinator {
   readonly #components: CoordinatorComponents
 
@@ -60,21 +65,21 @@ export class Coordinator {
     const { membership, liveness } = this.#components
     const owners = membership.view.ownersOf(slotOf(write.key)).current
     const others = liveness.inOrder(owners).filter(node => node !== membership.id)
+    const wanted = Math.max(1, needed(write.level, owners.length))
     let refusal: Error | undefined
     for (const node of others) {
-      const result = await this.#ask(node, write, signal)
+      const result = await this.#ask(node, write, { wanted, signal })
       if (!(result instanceof Error)) return result
-      refusal = result
+      if (!(result instanceof NetworkError)) refusal = result
     }
-    const wanted = needed(write.level, owners.length)
-    throw refusal ?? new UnavailableError('write', String(write.level), Math.max(1, wanted), 0)
+    throw refusal ?? new UnavailableError('write', String(write.level), wanted, 0)
   }
 
   /**
    * What came of it at this owner. An error is returned when it is certain that nothing was done
    * there, so that another may be asked; otherwise it is thrown.
    */
-  async #ask(node: NodeId, write: Forward, signal?: AbortSignal): Promise<Written | Error> {
+  async #ask(node: NodeId, write: Forward, { wanted, signal }: Asking): Promise<Written | Error> {
     const { membership } = this.#components
     const { timeoutMs } = write
     try {
@@ -88,7 +93,7 @@ export class Coordinator {
       if (!(error instanceof NetworkError)) throw error
       signal?.throwIfAborted()
       if (error.unsent) return error
-      throw new TimeoutError('write', needed(write.level, 1), [], timeoutMs)
+      throw new TimeoutError('write', wanted, [], timeoutMs)
     }
   }
 

@@ -47,15 +47,21 @@ export class Handoff {
     log.info('joined')
   }
 
-  /** After an exchange: the slots that are proven with enough other owners are no longer filling. */
+  /**
+   * After an exchange: the slots that are proven with enough other owners are no longer filling, nor
+   * are those that this node does not own.
+   */
   async settle(matched: ReadonlySet<NodeId>): Promise<void> {
     const { replica, membership } = this.#components
     const done: number[] = []
     for (let slot = 0; slot < SLOTS; slot++) {
       if (!replica.filling.has(slot)) continue
-      const others = membership.view.ownersOf(slot).current.filter(node => node !== membership.id)
+      const { current, next } = membership.view.ownersOf(slot)
+      const owned = current.includes(membership.id) || next.includes(membership.id)
+      const others = current.filter(node => node !== membership.id)
       const majority = Math.min(others.length, needed('quorum', others.length + 1))
-      if (others.filter(node => matched.has(node)).length >= majority) done.push(slot)
+      const proven = others.filter(node => matched.has(node)).length >= majority
+      if (proven || !owned) done.push(slot)
     }
     await replica.filling.end(done)
   }

@@ -8,9 +8,11 @@
  */
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
+import { HearsayError } from '../errors.ts'
 import { encodeRow } from '../lattice/encode.ts'
 import type { HintStatus } from '../options.ts'
-import type { Clock, Log, Meter, Range, Store, StoreWrite } from '../ports.ts'
+import type { Clock, Log, Meter, Range, Store } from '../ports.ts'
+import type { ReplicaAnswer } from '../quorum/read.ts'
 import type { Replica } from '../replica/replica.ts'
 import { concat, nameOf, text, utf8 } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
@@ -59,12 +61,17 @@ interface Hint {
   readonly sequence: number
 }
 
+interface Known {
+  readonly size: number
+  readonly sequence: number
+}
+
 export class Hints {
   readonly #components: HintsComponents
   readonly #ageMaxMs: number
   readonly #bytesMax: number
   /** The newest writing of every hint, on disk or on its way there. */
-  readonly #known = new Map<string, { size: number; sequence: number }>()
+  readonly #known = new Map<string, Known>()
   #bytes = 0
   #sequence = 0
 
@@ -89,8 +96,14 @@ export class Hints {
       meter.count('hints.no-room')
       return
     }
+    const before = this.#known.get(nameOf(id))
     this.#note({ id, value, sequence })
-    await store.commit([{ space: 'hints', key: id, value }])
+    try {
+      await store.commit([{ space: 'hints', key: id, value }])
+    } catch (error) {
+      if (this.#known.get(nameOf(id))?.sequence === sequence) this.#set(id, before)
+      throw error
+    }
     meter.count('hints.kept')
   }
 
@@ -105,9 +118,7 @@ export class Hints {
 
   /** Removes every hint; resolves with how many there were. */
   async drop(): Promise<number> {
-    const all = [...this.#all()]
-    await this.#remove(all)
-    return all.length
+    return this.#remove([...this.#all()])
   }
 
   status(): HintStatus[] {
@@ -123,7 +134,7 @@ export class Hints {
     return [...owners].map(([owner, sum]) => ({ owner, ...sum }))
   }
 
-  /** True while there may be more for this owner. */
+  /** True while hints for this owner come to an end and there may be more of them. */
   async #replayBatch(owner: NodeId): Promise<boolean> {
     const { membership, meter, log } = this.#components
     const batch = this.#take(owner)
@@ -132,11 +143,12 @@ export class Hints {
     try {
       const request = encodeApply({ flush: false, items })
       const answer = await membership.ask(owner, 'apply', request, { deadlineMs: DEADLINE_MS })
-      const refused = new Set(decodeRefusals(answer)?.map(({ index }) => items[index]))
+      const refusals = decodeRefusals(answer)
+      if (refusals === undefined) throw unreadable(owner)
+      const refused = new Set(refusals.map(({ index }) => items[index]))
       const done = batch.filter(({ item }) => item === undefined || !refused.has(item))
       meter.count('hints.replayed', items.length - refused.size)
-      await this.#remove(done.map(({ hint }) => hint))
-      return refused.size === 0
+      return (await this.#remove(done.map(({ hint }) => hint))) > 0 && refused.size === 0
     } catch (error) {
       log.debug('hint-replay-failed', { owner, error: String(error) })
       return false
@@ -149,19 +161,15 @@ export class Hints {
     const batch = []
     let bytes = 0
     for (const hint of this.#all({ from, to })) {
-      const item = this.#item(hint)
+      const answer = this.#components.replica.read(hint.key)
+      // What is lost here or still on its way may come back: its hint waits.
+      if (answer.answer === 'unknown') continue
+      const item = itemOf(hint.key, answer)
       batch.push({ hint, item })
       bytes += item?.bytes.length ?? 0
       if (batch.length === BATCH_HINTS || bytes > BATCH_BYTES) break
     }
     return batch
-  }
-
-  /** The row as it is now; a row that is lost here has nothing to replay. */
-  #item({ key }: Hint): ApplyItem | undefined {
-    const answer = this.#components.replica.read(key)
-    if (answer.answer !== 'row') return undefined
-    return { key, kind: 'row', bytes: encodeRow(answer.row) }
   }
 
   *#all(range: Range = {}): Iterable<Hint> {
@@ -178,25 +186,46 @@ export class Hints {
     return [...this.#all()].filter(({ atMs, owner }) => atMs < oldest || left(owner))
   }
 
-  /** Removes hints that have not been written again since they were read. */
-  async #remove(hints: readonly Hint[]): Promise<void> {
-    const writes: StoreWrite[] = []
-    for (const { id, sequence } of hints) {
-      const known = this.#known.get(nameOf(id))
-      if (known === undefined || known.sequence !== sequence) continue
-      this.#bytes -= known.size
-      this.#known.delete(nameOf(id))
-      writes.push({ space: 'hints', key: id, value: undefined })
+  /** Removes hints that have not been written again since they were read; resolves with how many. */
+  async #remove(hints: readonly Hint[]): Promise<number> {
+    const removed = hints.filter(
+      ({ id, sequence }) => this.#known.get(nameOf(id))?.sequence === sequence
+    )
+    if (removed.length === 0) return 0
+    for (const { id } of removed) this.#set(id, undefined)
+    const writes = removed.map(({ id }) => ({
+      space: 'hints' as const,
+      key: id,
+      value: undefined
+    }))
+    try {
+      await this.#components.store.commit(writes)
+    } catch (error) {
+      for (const hint of removed) if (!this.#known.has(nameOf(hint.id))) this.#note(hint)
+      throw error
     }
-    if (writes.length > 0) await this.#components.store.commit(writes)
+    return removed.length
   }
 
   #note({ id, value, sequence }: Pick<Hint, 'id' | 'value' | 'sequence'>): void {
-    const name = nameOf(id)
-    const size = id.length + value.length
-    this.#bytes += size - (this.#known.get(name)?.size ?? 0)
-    this.#known.set(name, { size, sequence })
+    this.#set(id, { size: id.length + value.length, sequence })
   }
+
+  #set(id: Uint8Array, known: Known | undefined): void {
+    const name = nameOf(id)
+    this.#bytes += (known?.size ?? 0) - (this.#known.get(name)?.size ?? 0)
+    if (known === undefined) this.#known.delete(name)
+    else this.#known.set(name, known)
+  }
+}
+
+/** The row as it is now; one that is absent has nothing to replay. */
+function itemOf(key: Uint8Array, answer: ReplicaAnswer): ApplyItem | undefined {
+  return answer.answer === 'row' ? { key, kind: 'row', bytes: encodeRow(answer.row) } : undefined
+}
+
+function unreadable(owner: NodeId): HearsayError {
+  return new HearsayError('ERR_PROTOCOL', `Hearsay could not read an answer of ${owner}.`)
 }
 
 function readHint(id: Uint8Array, value: Uint8Array): Hint | undefined {

@@ -1,0 +1,766 @@
+import t, { type Test } from 'tap'
+import type { Liveness } from '../src/cluster/liveness.ts'
+import { Membership, type MembershipComponents } from '../src/cluster/membership.ts'
+import {
+  NetworkError,
+  QuorumFailedError,
+  StoreError,
+  TimeoutError,
+  UnavailableError
+} from '../src/errors.ts'
+import { Hints, type HintsInit } from '../src/repair/hints.ts'
+import {
+  decodeTable,
+  encodeTable,
+  MemberTable,
+  type Member,
+  type MemberState
+} from '../src/ring/members.ts'
+import { MemoryDisk } from '../src/store/memory.ts'
+import { text, utf8 } from '../src/util/bytes.ts'
+import { Counters } from '../src/util/counters.ts'
+import type { NodeId } from '../src/util/node-id.ts'
+import { decodeApply, encodeRefusals } from '../src/wire/rows.ts'
+import { encodeReply } from '../src/wire/view.ts'
+import { Hub, noTimers } from './fixtures/engine-network.ts'
+import { HandClock, openReplica, setTo, silent, WatchedStore } from './fixtures/engine-parts.ts'
+import {
+  backUp,
+  createWorld,
+  cut,
+  formWorld,
+  keyWhere,
+  mend,
+  runUntil,
+  storedAt
+} from './fixtures/engine-world.ts'
+import { rowsOf } from './fixtures/sim/inspect.ts'
+import { Stream } from './fixtures/sim/random.ts'
+import type { World } from './fixtures/sim/world.ts'
+
+const owner = 'owner' as NodeId
+
+/** Hints over a real replica; `ask` stands for the owner. */
+async function createHints(init: HintsInit & { disk?: MemoryDisk } = {}) {
+  const { disk, ...bounds } = init
+  const parts = await openReplica(disk ? { disk } : {})
+  const sent: string[][] = []
+  const stage = {
+    alive: true,
+    state: 'up' as MemberState,
+    ask: async (): Promise<Uint8Array> => encodeRefusals([])
+  }
+  const membership = {
+    peers: [owner],
+    view: { table: { get: () => ({ state: stage.state }) } },
+    ask: async (_to: NodeId, _protocol: string, body: Uint8Array) => {
+      const keys = decodeApply(body)?.items.map(({ key }) => text(key)) ?? []
+      sent.push(keys)
+      return stage.ask()
+    }
+  } as unknown as Membership
+  const liveness = { isAlive: () => stage.alive } as unknown as Liveness
+  const components = { ...parts, membership, liveness, log: silent }
+  const hints = new Hints(components, bounds)
+  const write = async (key: string) => {
+    await parts.replica.mutate(utf8(key), setTo('v'), false)
+    await hints.add(owner, utf8(key))
+  }
+  const count = () => hints.status()[0]?.count ?? 0
+  return { ...parts, hints, sent, stage, write, count }
+}
+
+t.test('hints', async t => {
+  t.test('are removed when the owner has acknowledged them, and only those', async t => {
+    const { hints, write, stage, sent, count } = await createHints()
+    for (const key of ['a', 'b', 'c']) await write(key)
+    stage.ask = async () => encodeRefusals([{ index: 1, code: 'ERR_STORE', message: 'full' }])
+    await hints.replay()
+    t.same(sent, [['a', 'b', 'c']])
+    t.equal(count(), 1)
+    stage.ask = async () => encodeRefusals([])
+    await hints.replay()
+    t.same(sent.at(-1), ['b'])
+    t.equal(count(), 0)
+  })
+
+  t.test('stay when the owner cannot be reached or answers what cannot be read', async t => {
+    const { hints, write, stage, count } = await createHints()
+    await write('a')
+    stage.ask = async () => {
+      throw new NetworkError('gone', false)
+    }
+    await hints.replay()
+    t.equal(count(), 1)
+    stage.ask = async () => utf8('gibberish')
+    await hints.replay()
+    t.equal(count(), 1)
+  })
+
+  t.test('that are written again during their replay survive it', async t => {
+    const { hints, write, stage, count, sent } = await createHints()
+    await write('a')
+    stage.ask = async () => {
+      if (sent.length === 1) await write('a')
+      return encodeRefusals([])
+    }
+    await hints.replay()
+    t.equal(sent.length, 1)
+    t.equal(count(), 1)
+    await hints.replay()
+    t.equal(count(), 0)
+  })
+
+  t.test('are one a key, and replay the row as it is then', async t => {
+    const { hints, write, sent, count } = await createHints()
+    for (let i = 0; i < 5; i++) await write('a')
+    t.equal(count(), 1)
+    await hints.replay()
+    t.same(sent, [['a']])
+  })
+
+  t.test('go in batches, all of them in one replay', async t => {
+    const { hints, write, sent, count } = await createHints()
+    for (let i = 0; i < 300; i++) await write(`key ${i}`)
+    await hints.replay()
+    t.ok(sent.length >= 3)
+    t.equal(new Set(sent.flat()).size, 300)
+    t.equal(count(), 0)
+  })
+
+  t.test('wait while the owner is down', async t => {
+    const { hints, write, sent, stage } = await createHints()
+    await write('a')
+    stage.alive = false
+    await hints.replay()
+    t.same(sent, [])
+  })
+
+  t.test('are left to anti-entropy when they are too old or their owner has left', async t => {
+    const { hints, write, sent, stage, clock, count } = await createHints({ ageMaxMs: 1_000 })
+    await write('a')
+    clock.now += 1_000
+    stage.alive = false
+    await hints.replay()
+    t.equal(count(), 1)
+    clock.now += 1
+    await hints.replay()
+    t.equal(count(), 0)
+    await write('b')
+    stage.state = 'left'
+    await hints.replay()
+    t.equal(count(), 0)
+    t.same(sent, [])
+  })
+
+  t.test('take no more room than they may, and give it back', async t => {
+    const { hints, write, meter, count } = await createHints({ bytesMax: 50 })
+    for (let i = 0; i < 9; i++) await write(`key ${i}`)
+    const kept = count()
+    t.ok(kept >= 1 && kept < 9)
+    t.ok((hints.status()[0]?.bytes ?? 0) <= 50)
+    t.equal(meter.totals()['hints.no-room'], 9 - kept)
+    await write('key 0')
+    t.equal(count(), kept)
+    await hints.replay()
+    for (let i = 0; i < 9; i++) await write(`next ${i}`)
+    t.equal(count(), kept, 'there is as much room as before')
+  })
+
+  t.test('can be dropped', async t => {
+    const { hints, write, sent, count } = await createHints()
+    for (const key of ['a', 'b']) await write(key)
+    t.equal(await hints.drop(), 2)
+    t.equal(count(), 0)
+    await hints.replay()
+    t.same(sent, [])
+  })
+
+  t.test('survive a restart, and those of before are told from those of after', async t => {
+    const disk = new MemoryDisk()
+    const before = await createHints({ disk })
+    await before.write('a')
+    await before.write('b')
+    const after = await createHints({ disk })
+    t.equal(after.count(), 2)
+    after.stage.ask = async () => {
+      if (after.sent.length === 1) await after.write('a')
+      return encodeRefusals([])
+    }
+    await after.hints.replay()
+    await after.hints.replay()
+    t.same(after.sent, [['a', 'b'], ['a']])
+    t.equal(after.count(), 0)
+  })
+
+  t.test('that the disk refused to write again are removed as before', async t => {
+    const { hints, write, store, sent, count } = await createHints()
+    await write('a')
+    store.refuses = writes => writes.some(({ space }) => space === 'hints')
+    await t.rejects(hints.add(owner, utf8('a')), StoreError)
+    await t.rejects(hints.add(owner, utf8('b')), StoreError)
+    store.refuses = () => false
+    await hints.replay()
+    t.same(sent, [['a']])
+    t.equal(count(), 0)
+  })
+
+  t.test('that the disk refused to remove are removed the next time', async t => {
+    const { hints, write, store, sent, count } = await createHints()
+    await write('a')
+    store.refuses = writes => writes.some(({ space }) => space === 'hints')
+    await hints.replay()
+    t.equal(count(), 1)
+    store.refuses = () => false
+    await hints.replay()
+    t.equal(sent.length, 2)
+    t.equal(count(), 0)
+  })
+
+  t.test('of rows that are not known here wait, and of absent ones end', async t => {
+    const { hints, write, replica, sent, count } = await createHints()
+    await write('a')
+    await hints.add(owner, utf8('never written'))
+    const { slot } = replica.rows.locate(utf8('a'))
+    await replica.filling.begin([slot])
+    await hints.replay()
+    t.equal(count(), 1)
+    await replica.filling.end([slot])
+    await hints.replay()
+    t.same(sent.at(-1), ['a'])
+    t.equal(count(), 0)
+  })
+})
+
+interface MemberParts {
+  readonly membership: Membership
+  readonly network: ReturnType<Hub['join']>
+  readonly store: WatchedStore
+  readonly meter: Counters
+  rolledBack: number
+}
+
+function createMember(hub: Hub, id: string, disk = new MemoryDisk()): MemberParts {
+  const network = hub.join(id)
+  const store = new WatchedStore({ disk })
+  const meter = new Counters()
+  let incarnation = 0n
+  const components: MembershipComponents = {
+    network,
+    store,
+    clock: new HandClock(),
+    timers: noTimers,
+    random: new Stream(1, id),
+    log: silent,
+    meter,
+    nextIncarnation: () => ++incarnation,
+    actor: () => 1n,
+    onRolledBack: async () => {
+      parts.rolledBack++
+    }
+  }
+  const membership = new Membership(components, { n: 3 })
+  const parts: MemberParts = { membership, network, store, meter, rolledBack: 0 }
+  return parts
+}
+
+const member = (id: string, incarnation = 1n, state: MemberState = 'up'): Member => ({
+  id: id as NodeId,
+  incarnation,
+  state,
+  addresses: [`hub/${id}`],
+  weight: 1,
+  zone: '',
+  actor: 1n
+})
+
+const tableOf = (...members: Member[]) => encodeTable(new MemberTable(members))
+const turns = () => new Promise(resolve => setImmediate(resolve))
+
+t.test('members', async t => {
+  t.test('with differing views agree on one before a request is served, once', async t => {
+    for (const more of ['asks', 'is asked', 'both']) {
+      const hub = new Hub()
+      const [a, b] = [createMember(hub, 'a'), createMember(hub, 'b')]
+      await a.membership.announce('up')
+      await b.membership.announce('up')
+      if (more !== 'is asked') a.network.gossip('c', tableOf(member('c')))
+      if (more !== 'asks') b.network.gossip('d', tableOf(member('d')))
+      const served: string[] = []
+      b.membership.serve('read', async (from, body) => {
+        t.equal(b.membership.view.fingerprint, a.membership.view.fingerprint)
+        served.push(`${from} ${text(body)}`)
+        return utf8('answer')
+      })
+      const options = { deadlineMs: 1_000 }
+      const answer = await a.membership.ask('b' as NodeId, 'read', utf8('key'), options)
+      t.equal(text(answer), 'answer')
+      t.same(served, ['a key'], more)
+      a.network.asked.length = 0
+      await a.membership.ask('b' as NodeId, 'read', utf8('key'), options)
+      t.equal(a.network.asked.length, 1, 'a view that is agreed on costs nothing')
+    }
+  })
+
+  t.test('give up on one with whom no view can be agreed on', async t => {
+    const hub = new Hub()
+    const a = createMember(hub, 'a')
+    const other = hub.join('b')
+    let asked = 0
+    other.handle('read', async () => encodeReply({ table: tableOf(member('c', BigInt(++asked))) }))
+    const ask = a.membership.ask('b' as NodeId, 'read', utf8('key'), { deadlineMs: 1_000 })
+    await t.rejects(ask, { code: 'ERR_NETWORK', message: /changed too often/ })
+    t.equal(asked, 5)
+  })
+
+  t.test('refuse what cannot be read', async t => {
+    const hub = new Hub()
+    const [a, b] = [createMember(hub, 'a'), createMember(hub, 'b')]
+    b.membership.serve('read', async () => utf8('answer'))
+    const options = { deadlineMs: 1_000 }
+    const protocol = { code: 'ERR_PROTOCOL' }
+    await t.rejects(a.network.request('b' as NodeId, 'read', utf8('no ask')), protocol)
+    await t.rejects(a.network.request('b' as NodeId, 'members', utf8('no table')), protocol)
+    hub.join('c').handle('read', async () => utf8('no reply'))
+    await t.rejects(a.membership.ask('c' as NodeId, 'read', utf8('key'), options), protocol)
+    hub.join('d').handle('read', async () => encodeReply({ table: utf8('no table') }))
+    await t.rejects(a.membership.ask('d' as NodeId, 'read', utf8('key'), options), protocol)
+  })
+
+  t.test('take from gossip only what a node says of itself', async t => {
+    const { membership, network, meter } = createMember(new Hub(), 'a')
+    network.gossip('b', tableOf(member('c')))
+    network.gossip('b', tableOf(member('b'), member('c')))
+    network.gossip('b', utf8('gibberish'))
+    t.equal(membership.view.table.size, 0)
+    t.equal(meter.totals()['gossip.refused'], 3)
+    network.gossip('b', tableOf(member('b')))
+    t.equal(membership.view.table.size, 1)
+    t.same(network.learned.get('b' as NodeId), ['hub/b'])
+  })
+
+  t.test('beyond what a table may hold are left out, and change nothing', async t => {
+    const { membership, network } = createMember(new Hub(), 'a')
+    for (let i = 0; i < 260; i++) network.gossip(`b${i}`, tableOf(member(`b${i}`)))
+    t.equal(membership.view.table.size, 256)
+    const { fingerprint } = membership.view
+    network.gossip('b0', tableOf(member('b0', 2n)))
+    t.not(membership.view.fingerprint, fingerprint, 'those that are in it still are heard')
+  })
+
+  t.test('are not set back by what is old', async t => {
+    const { membership, network } = createMember(new Hub(), 'a')
+    network.gossip('b', tableOf(member('b', 5n, 'left')))
+    network.gossip('b', tableOf(member('b', 4n, 'up')))
+    t.equal(membership.view.table.get('b' as NodeId)?.state, 'left')
+  })
+
+  t.test('have each what the other had after a comparison', async t => {
+    const hub = new Hub()
+    const [a, b] = [createMember(hub, 'a'), createMember(hub, 'b')]
+    await a.membership.announce('up')
+    await b.membership.announce('joining')
+    await a.membership.compare('b' as NodeId)
+    t.equal(a.membership.view.fingerprint, b.membership.view.fingerprint)
+    t.equal(b.membership.view.table.size, 2)
+  })
+
+  t.test('are known again after a restart', async t => {
+    const disk = new MemoryDisk()
+    const before = createMember(new Hub(), 'a', disk)
+    await before.membership.announce('up')
+    before.network.gossip('b', tableOf(member('b')))
+    await before.membership.stop()
+    const { membership } = createMember(new Hub(), 'a', disk)
+    t.equal(membership.view.fingerprint, before.membership.view.fingerprint)
+    t.same(membership.peers, ['b'])
+  })
+
+  t.test('announce themselves in words newer than any that are known', async t => {
+    const { membership, network } = createMember(new Hub(), 'a')
+    network.gossip('a', tableOf(member('a', 9n)))
+    await membership.announce('up')
+    t.equal(membership.self?.incarnation, 10n)
+    const said = decodeTable(network.published.at(-1) as Uint8Array)
+    t.same(said?.get('a' as NodeId), membership.self)
+    t.equal(said?.size, 1)
+  })
+
+  t.test('that are remembered better than they remember notice it, and say so', async t => {
+    const hub = new Hub()
+    const [a, b] = [createMember(hub, 'a'), createMember(hub, 'b')]
+    await a.membership.announce('up')
+    b.network.gossip('a', tableOf(member('a', 7n)))
+    await a.membership.compare('b' as NodeId)
+    await turns()
+    t.equal(a.rolledBack, 1)
+    t.equal(a.membership.self?.incarnation, 8n)
+    await a.membership.compare('b' as NodeId)
+    t.equal(a.rolledBack, 1)
+    t.equal(b.membership.view.table.get('a' as NodeId)?.incarnation, 8n)
+  })
+})
+
+const up = (world: World, host: number) => world.host(host).node !== undefined
+const opinionAt = (world: World, at: number, of: number) =>
+  world
+    .node(at)
+    .status()
+    .members.find(({ id }) => id === `n${of}`)
+const isDown = (world: World, at: number, of: number) =>
+  opinionAt(world, at, of)?.liveness === 'down'
+
+t.test('a directory that was rolled back', async t => {
+  /** Host 1 has forgotten what was written since its backup; n2 has never heard of that. */
+  async function rolledBack() {
+    const world = await formWorld()
+    await world.until(world.node(0).put('k', 'old', { level: 'all' }))
+    await world.stop(1)
+    const backup = backUp(world.host(1).disk)
+    const before = world.node(0).status()
+    world.start(1)
+    await runUntil(world, () => up(world, 1))
+    for (const host of [0, 1, 2]) await world.until(world.node(host).pause('anti-entropy'))
+    for (const host of [0, 1, 2]) await world.until(world.node(host).pause('hints'))
+    cut(world, 0, 2)
+    cut(world, 1, 2)
+    await runUntil(world, () => isDown(world, 0, 2))
+    await world.until(world.node(0).put('k', 'new', { level: 'two' }))
+    const actor = world.node(1).status().actor
+    await world.stop(1)
+    world.host(1).disk = backup
+    mend(world, 0, 2)
+    mend(world, 1, 2)
+    return { world, before, actor }
+  }
+
+  t.test('is noticed, and does not count until it is whole again', async t => {
+    const { world, actor } = await rolledBack()
+    world.start(1)
+    await runUntil(world, () => up(world, 1))
+    await runUntil(world, () => world.node(1).status().fillingSlots > 0)
+    const status = world.node(1).status()
+    t.not(status.actor, actor)
+    t.equal(status.fillingSlots, 16_384)
+    const { answers, value } = await world.until(world.node(1).read('k', { level: 'quorum' }))
+    t.equal(answers.find(({ node }) => node === 'n1')?.answer, 'unknown')
+    t.equal(text(value as Uint8Array), 'new')
+    for (const host of [0, 1, 2]) await world.until(world.node(host).resume('anti-entropy'))
+    await runUntil(world, () => world.node(1).status().fillingSlots === 0)
+    t.equal(storedAt(world, 1, 'k'), storedAt(world, 0, 'k'))
+    const again = await world.until(world.node(1).read('k', { level: 'all' }))
+    t.ok(again.answers.every(({ answer }) => answer === 'row'))
+    t.same(world.fabric.bugs, [])
+  })
+
+  t.test('serves nothing old with those who missed what it has forgotten', async t => {
+    const { world } = await rolledBack()
+    await world.stop(0)
+    await runUntil(world, () => isDown(world, 2, 0))
+    world.start(1)
+    await runUntil(world, () => up(world, 1))
+    for (const host of [1, 2]) {
+      const read = world.node(host).get('k', { level: 'quorum' })
+      await t.rejects(world.until(read), { code: 'ERR_QUORUM' }, `through host ${host}`)
+    }
+  })
+
+  t.test('is as whole as it gets where nobody else has copies', async t => {
+    const world = await formWorld({ n: 1 })
+    const key = keyWhere(world, 1, owners => owners[0] === 1)
+    await world.until(world.node(1).put(key, 'v'))
+    await world.stop(1)
+    const backup = backUp(world.host(1).disk)
+    world.start(1)
+    await runUntil(world, () => up(world, 1))
+    await world.stop(1)
+    world.host(1).disk = backup
+    world.start(1)
+    await runUntil(world, () => up(world, 1))
+    await runUntil(world, () => world.node(1).status().fillingSlots === 0)
+    t.equal(text((await world.until(world.node(0).get(key))) as Uint8Array), 'v')
+  })
+})
+
+t.test('a node that joins', async t => {
+  /** Three are up and have rows; the fourth has begun to join and reaches n0 alone. */
+  async function joining() {
+    const world = await createWorld({ nodes: 4 })
+    for (const host of [0, 1, 2]) world.start(host)
+    await runUntil(world, () => [0, 1, 2].every(host => up(world, host)))
+    await runUntil(world, () => !isDown(world, 0, 1) && !isDown(world, 0, 2))
+    for (let i = 0; i < 60; i++) {
+      await world.until(world.node(i % 3).put(`key ${i}`, `value ${i}`, { level: 'all' }))
+    }
+    cut(world, 3, 1)
+    cut(world, 3, 2)
+    world.start(3)
+    await runUntil(world, () => opinionAt(world, 1, 3)?.state === 'joining')
+    await world.run(5_000)
+    return world
+  }
+
+  async function finishes(t: Test, world: World) {
+    await runUntil(world, () => up(world, 3))
+    t.equal(world.node(3).status().state, 'up')
+    await runUntil(world, () => opinionAt(world, 1, 3)?.state === 'up')
+    await runUntil(world, () => !isDown(world, 3, 1) && !isDown(world, 3, 2))
+    for (let i = 0; i < 60; i++) {
+      const { answers, value } = await world.until(world.node(3).read(`key ${i}`, { level: 'all' }))
+      t.equal(value && text(value), `value ${i}`)
+      t.ok(answers.every(({ answer }) => answer === 'row'))
+    }
+  }
+
+  t.test('does not count before it has matched with a majority', async t => {
+    const world = await joining()
+    t.notOk(up(world, 3))
+    for (let i = 0; i < 20; i++) {
+      const { answers } = await world.until(world.node(1).read(`key ${i}`, { level: 'all' }))
+      t.same(answers.map(({ node }) => node).sort(), ['n0', 'n1', 'n2'])
+    }
+    mend(world, 3, 1)
+    mend(world, 3, 2)
+    await finishes(t, world)
+    t.same(world.fabric.bugs, [])
+  })
+
+  t.test('and crashes in the middle goes on with it when it is back', async t => {
+    const world = await joining()
+    world.crash(3)
+    await world.run(2_000)
+    world.start(3)
+    await world.run(5_000)
+    t.equal(opinionAt(world, 0, 3)?.state, 'joining')
+    t.notOk(up(world, 3))
+    mend(world, 3, 1)
+    mend(world, 3, 2)
+    await finishes(t, world)
+  })
+
+  t.test('does not count while its disk refuses what it is sent', async t => {
+    const world = await joining()
+    world.crash(3)
+    mend(world, 3, 1)
+    mend(world, 3, 2)
+    world.start(3)
+    world.diskFaults = { ...world.diskFaults, refuse: 0.6 }
+    await world.run(10_000)
+    world.diskFaults = { ...world.diskFaults, refuse: 0 }
+    const rows = rowsOf(world.host(3).disk).size
+    if (up(world, 3)) t.ok(rows >= 30, `it counts with ${rows} rows`)
+    await finishes(t, world)
+  })
+})
+
+t.test('a write', async t => {
+  const applied = (world: World) => world.fabric.delivered.get('request:apply') ?? 0
+
+  t.test('for which too few are alive is refused before anything is stored or sent', async t => {
+    const world = await formWorld()
+    await world.until(world.node(0).put('k', 'v', { level: 'all' }))
+    const before = storedAt(world, 0, 'k')
+    world.crash(1)
+    world.crash(2)
+    await runUntil(world, () => isDown(world, 0, 1) && isDown(world, 0, 2))
+    const sent = applied(world)
+    const error = await world.until(
+      world
+        .node(0)
+        .put('k', 'w')
+        .catch((error: unknown) => error)
+    )
+    t.ok(error instanceof UnavailableError)
+    t.match(error, { verb: 'write', level: 'quorum', needed: 2, alive: 1 })
+    t.equal(storedAt(world, 0, 'k'), before)
+    t.equal(applied(world), sent)
+    t.equal(world.node(0).status().hints.length, 0)
+    const read = await world.until(
+      world
+        .node(0)
+        .get('k')
+        .catch((e: unknown) => e)
+    )
+    t.match(read, { code: 'ERR_UNAVAILABLE', verb: 'read', needed: 2, alive: 1 })
+    const four = world.node(0).put('k', 'w', { level: 4 })
+    t.match(await world.until(four.catch((e: unknown) => e)), { needed: 4, alive: 1 })
+  })
+
+  t.test('that too many refuse fails with what each of them said', async t => {
+    const world = await formWorld()
+    world.host(0).clock.jump(100_000)
+    const error = await world.until(
+      world
+        .node(0)
+        .put('k', 'v')
+        .catch((error: unknown) => error)
+    )
+    t.ok(error instanceof QuorumFailedError)
+    t.match(error, { verb: 'write', needed: 2, acknowledged: ['n0'] })
+    const { failures } = error as QuorumFailedError
+    t.same([...failures.keys()].sort(), ['n1', 'n2'])
+    for (const failure of failures.values()) t.match(failure.message, /ERR_CLOCK_SKEW/)
+    t.ok(storedAt(world, 0, 'k'), 'what was stored stays')
+    t.equal(world.node(0).status().hints.length, 2, 'and will spread')
+    await world.run(150_000)
+    t.equal(storedAt(world, 1, 'k'), storedAt(world, 0, 'k'))
+    t.equal(storedAt(world, 2, 'k'), storedAt(world, 0, 'k'))
+    t.equal(world.node(1).status().quarantined, 0)
+  })
+
+  t.test('that too few answer in time ends with its outcome unknown', async t => {
+    const world = await formWorld()
+    world.fabric.cut(1, 0)
+    world.fabric.cut(2, 0)
+    const put = world.node(0).put('k', 'v', { timeoutMs: 300 })
+    const error = await world.until(put.catch((error: unknown) => error))
+    t.ok(error instanceof TimeoutError)
+    t.match(error, { verb: 'write', needed: 2, acknowledged: ['n0'], timeoutMs: 300 })
+    t.equal(storedAt(world, 1, 'k'), storedAt(world, 0, 'k'), 'it was done all the same')
+  })
+
+  t.test('that is given up is given up at once, with the reason', async t => {
+    const world = await formWorld()
+    const sent = applied(world)
+    const reason = new Error('changed my mind')
+    const given = AbortSignal.abort(reason)
+    for (const call of [
+      world.node(0).put('k', 'v', { signal: given }),
+      world.node(0).read('k', { signal: given })
+    ]) {
+      t.equal(await call.catch((error: unknown) => error), reason)
+    }
+    t.equal(applied(world), sent)
+    t.equal(storedAt(world, 0, 'k'), undefined)
+    world.fabric.cut(1, 0)
+    world.fabric.cut(2, 0)
+    const controller = new AbortController()
+    const put = world.node(0).put('k', 'v', { signal: controller.signal })
+    const get = world.node(0).read('k', { signal: controller.signal })
+    const ended = Promise.allSettled([put, get])
+    await world.run(50)
+    const then = world.scheduler.now
+    controller.abort(reason)
+    for (const each of await world.until(ended)) {
+      t.equal((each as PromiseRejectedResult).reason, reason)
+    }
+    t.ok(world.scheduler.now - then < 10)
+    t.same(world.fabric.bugs, [])
+  })
+
+  t.test('at one owner is hinted for those who did not get it', async t => {
+    const world = await formWorld()
+    world.crash(2)
+    await runUntil(world, () => isDown(world, 0, 2))
+    const { hinted, acknowledged } = await world.until(
+      world.node(0).put('k', 'v', { level: 'two' })
+    )
+    t.same(hinted, ['n2'])
+    t.same([...acknowledged].sort(), ['n0', 'n1'])
+    world.start(2)
+    await runUntil(world, () => storedAt(world, 2, 'k') === storedAt(world, 0, 'k'))
+    await runUntil(world, () => world.node(0).status().hints.length === 0)
+    t.ok((world.node(0).status().counters['hints.replayed'] ?? 0) >= 1)
+  })
+})
+
+t.test('a write through a node that does not own the key', async t => {
+  const passedOn = async (init = {}) => {
+    const world = await formWorld({ nodes: 4, ...init })
+    const key = keyWhere(world, 3, owners => !owners.includes(3) && owners[0] === 0)
+    return { world, key, node: world.node(3) }
+  }
+
+  t.test('is coordinated by an owner and nothing of it stays behind', async t => {
+    const { world, key, node } = await passedOn()
+    const { acknowledged } = await world.until(node.put(key, 'v', { level: 'all' }))
+    t.same([...acknowledged].sort(), ['n0', 'n1', 'n2'])
+    t.equal(storedAt(world, 3, key), undefined)
+    t.equal(text((await world.until(node.get(key))) as Uint8Array), 'v')
+    await world.until(node.delete(key))
+    t.equal(await world.until(node.get(key)), undefined)
+  })
+
+  t.test('is hinted under its own key, though its bytes are gone by then', async t => {
+    const { world, key, node } = await passedOn()
+    for (const [from, to] of [
+      [2, 0],
+      [2, 1]
+    ] as const) {
+      world.fabric.cut(from, to)
+    }
+    await world.until(node.put(key, 'v', { level: 'two' }))
+    const hints = () => [0, 1].flatMap(host => world.host(host).disk.pairs('hints'))
+    await runUntil(world, () => hints().length > 0)
+    t.same(
+      hints().map(([id]) => text(id)),
+      [`n2\0${key}`]
+    )
+  })
+
+  t.test('fails with the errors of its owner, of the same class and fields', async t => {
+    const { world, key, node } = await passedOn()
+    const failure = (options = {}, value: string | Uint8Array = 'v') =>
+      world.until(node.put(key, value, options).catch((error: unknown) => error))
+    const size = await failure({}, new Uint8Array(1024 * 1024))
+    t.match(size, { code: 'ERR_ROW_SIZE' })
+    const level = await failure({ level: 4 })
+    t.ok(level instanceof UnavailableError)
+    t.match(level, { verb: 'write', level: '4', needed: 4, alive: 3 })
+    for (const host of [0, 1, 2])
+      for (const to of [0, 1, 2]) if (host !== to) world.fabric.cut(host, to)
+    const timeout = await failure({ timeoutMs: 200 })
+    t.ok(timeout instanceof TimeoutError)
+    t.match(timeout, { needed: 2, timeoutMs: 200, acknowledged: [/^n[012]$/] })
+  })
+
+  t.test('fails with what the replicas said', async t => {
+    const { world, key, node } = await passedOn()
+    world.host(0).clock.jump(100_000)
+    const error = await world.until(node.put(key, 'v', { level: 'all' }).catch((e: unknown) => e))
+    t.ok(error instanceof QuorumFailedError)
+    const { failures, needed } = error as QuorumFailedError
+    t.equal(needed, 3)
+    t.ok(failures.size >= 1)
+    for (const failure of failures.values()) t.match(failure.message, /ERR_CLOCK_SKEW/)
+  })
+
+  t.test('is unavailable when no owner is alive', async t => {
+    const world = await formWorld({ n: 1 })
+    const key = keyWhere(world, 1, owners => owners[0] === 1)
+    world.crash(1)
+    await runUntil(world, () => isDown(world, 0, 1))
+    const error = await world.until(
+      world
+        .node(0)
+        .put(key, 'v')
+        .catch((e: unknown) => e)
+    )
+    t.ok(error instanceof UnavailableError)
+    t.match(error, { verb: 'write', level: 'quorum', needed: 1, alive: 0 })
+  })
+
+  t.test('is unavailable, and surely not done, when no owner can be reached', async t => {
+    const world = await formWorld({ n: 1 })
+    const key = keyWhere(world, 1, owners => owners[0] === 1)
+    world.crash(1)
+    await world.run(30)
+    const error = await world.until(
+      world
+        .node(0)
+        .put(key, 'v')
+        .catch((e: unknown) => e)
+    )
+    t.ok(error instanceof UnavailableError, `${String(error)}`)
+  })
+
+  t.test('says how many it needed when its owner falls silent', async t => {
+    const { world, key, node } = await passedOn()
+    for (const host of [0, 1, 2]) world.fabric.cut(host, 3)
+    const put = node.put(key, 'v', { level: 'all', timeoutMs: 300 })
+    const error = await world.until(put.catch((e: unknown) => e))
+    t.ok(error instanceof TimeoutError)
+    t.match(error, { needed: 3, acknowledged: [], timeoutMs: 300 })
+    t.ok(storedAt(world, 0, key) ?? storedAt(world, 1, key) ?? storedAt(world, 2, key))
+  })
+})
