@@ -28,7 +28,7 @@ import { AntiEntropy, type AntiEntropyInit } from './repair/anti-entropy.ts'
 import { Handoff } from './repair/handoff.ts'
 import { Hints, type HintsInit } from './repair/hints.ts'
 import { isBackgroundTask, Pauses } from './repair/pauses.ts'
-import { Worker } from './repair/worker.ts'
+import { Worker, type WorkerInit } from './repair/worker.ts'
 import { Replica, type ReplicaInit } from './replica/replica.ts'
 import { serveReplica } from './replica/serve.ts'
 import { KEY_BYTES_MAX } from './ring/row-key.ts'
@@ -64,8 +64,8 @@ export interface NodeInit {
   readonly hints?: HintsInit
   readonly antiEntropy?: AntiEntropyInit
   /**
-   * Mean pause between two exchanges. Shorter finds divergence sooner and costs a small message
-   * each time.
+   * Mean pause between two rounds of exchanges. Shorter finds divergence sooner and costs a small
+   * message to each peer every time.
    *
    * @default 3_000
    */
@@ -282,11 +282,11 @@ export class Node implements HearsayNode {
 
   #createWorkers(): Record<BackgroundTask | 'quarantine', Worker> {
     const { exchangeMs = 3_000, hintsMs = 1_000 } = this.#init
-    const worker = (name: string, intervalMs: number, run: () => Promise<void>) =>
+    const worker = (name: string, intervalMs: number, run: WorkerInit['run']) =>
       new Worker(this.#components, { name, intervalMs, run })
     return {
-      hints: worker('hints', hintsMs, () => this.#hints.replay()),
-      'anti-entropy': worker('anti-entropy', exchangeMs, () => this.#exchange()),
+      hints: worker('hints', hintsMs, signal => this.#hints.replay(signal)),
+      'anti-entropy': worker('anti-entropy', exchangeMs, signal => this.#exchange(signal)),
       quarantine: worker('quarantine', 10_000, () => this.#replica.retryAhead())
     }
   }
@@ -328,9 +328,10 @@ export class Node implements HearsayNode {
     }
   }
 
-  async #exchange(): Promise<void> {
-    const report = await this.#antiEntropy.round()
-    if (report?.complete === true) this.#matched.add(report.peer)
+  async #exchange(signal: AbortSignal): Promise<void> {
+    for (const { peer, complete } of await this.#antiEntropy.round(signal)) {
+      if (complete) this.#matched.add(peer)
+    }
     if (this.#replica.filling.size > 0) await this.#handoff.settle(this.#matched)
   }
 

@@ -1,6 +1,6 @@
 /**
  * Anti-entropy: runs the exchange with every peer that shares slots, by itself, every few seconds,
- * one at a time. The machine in digest/exchange.ts says what to send; this sends it, applies what
+ * one after the other. The machine in digest/exchange.ts says what to send; this sends it, applies what
  * comes back, and counts. It also answers the exchanges that peers begin.
  */
 import type { Liveness } from '../cluster/liveness.ts'
@@ -73,7 +73,6 @@ export class AntiEntropy {
   readonly #settleMs: number
   readonly #shared = new Map<NodeId, Shared>()
   readonly #seen = new Map<NodeId, Seen>()
-  #turn = 0
 
   constructor(components: AntiEntropyComponents, init: AntiEntropyInit = {}) {
     this.#components = components
@@ -81,21 +80,21 @@ export class AntiEntropy {
     components.membership.serve('exchange', (from, body) => this.#answer(from, body))
   }
 
-  /** One exchange with the peer whose turn it is; resolves with nothing when there is none. */
-  async round(): Promise<Exchanged | undefined> {
-    const { liveness, membership, log } = this.#components
-    const peers = membership.peers.filter(
-      peer => liveness.isAlive(peer) && this.sharedSlots(peer).length > 0
-    )
-    const peer = peers[this.#turn++ % Math.max(1, peers.length)]
-    if (peer === undefined) return undefined
-    try {
-      return await this.exchange(peer)
-    } catch (error) {
-      this.#components.meter.count('exchange.failed')
-      log.debug('exchange-failed', { peer, error: String(error) })
-      return undefined
+  /** One exchange with every peer that is alive and shares slots, one after the other. */
+  async round(signal?: AbortSignal): Promise<readonly Exchanged[]> {
+    const { liveness, membership, meter, log } = this.#components
+    const done: Exchanged[] = []
+    for (const peer of membership.peers) {
+      signal?.throwIfAborted()
+      if (!liveness.isAlive(peer) || this.sharedSlots(peer).length === 0) continue
+      try {
+        done.push(await this.exchange(peer, { signal }))
+      } catch (error) {
+        meter.count('exchange.failed')
+        log.debug('exchange-failed', { peer, error: String(error) })
+      }
     }
+    return done
   }
 
   /** Finds and moves what differs. Rejects when the peer cannot be reached or the view changes. */

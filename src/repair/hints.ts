@@ -108,11 +108,11 @@ export class Hints {
   }
 
   /** Replays to every owner that is alive, until nothing is left for it or it fails. */
-  async replay(): Promise<void> {
+  async replay(signal?: AbortSignal): Promise<void> {
     await this.#remove(this.#outdated())
     const { membership, liveness } = this.#components
     for (const owner of membership.peers) {
-      while (liveness.isAlive(owner) && (await this.#replayBatch(owner)));
+      while (liveness.isAlive(owner) && (await this.#replayBatch(owner, signal)));
     }
   }
 
@@ -135,14 +135,17 @@ export class Hints {
   }
 
   /** True while hints for this owner come to an end and there may be more of them. */
-  async #replayBatch(owner: NodeId): Promise<boolean> {
+  async #replayBatch(owner: NodeId, signal?: AbortSignal): Promise<boolean> {
     const { membership, meter, log } = this.#components
     const batch = this.#take(owner)
     const items = batch.flatMap(({ item }) => item ?? [])
     if (batch.length === 0) return false
     try {
       const request = encodeApply({ flush: false, items })
-      const answer = await membership.ask(owner, 'apply', request, { deadlineMs: DEADLINE_MS })
+      const answer = await membership.ask(owner, 'apply', request, {
+        deadlineMs: DEADLINE_MS,
+        signal
+      })
       const refusals = decodeRefusals(answer)
       if (refusals === undefined) throw unreadable(owner)
       const refused = new Set(refusals.map(({ index }) => items[index]))

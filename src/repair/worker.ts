@@ -14,7 +14,8 @@ export interface WorkerInit {
   readonly name: string
   /** Mean pause between two turns; each is drawn evenly from half of it to one and a half. */
   readonly intervalMs: number
-  readonly run: () => Promise<void>
+  /** One turn. Aborted when the worker is stopped or paused; what it rejects with then is no failure. */
+  readonly run: (signal: AbortSignal) => Promise<void>
 }
 
 export class Worker {
@@ -22,6 +23,7 @@ export class Worker {
   readonly #init: WorkerInit
   #cancel: Cancel = () => {}
   #running: Promise<void> | undefined
+  #turnEnd = new AbortController()
   #state: 'stopped' | 'paused' | 'running' = 'stopped'
 
   constructor(components: WorkerComponents, init: WorkerInit) {
@@ -41,15 +43,13 @@ export class Worker {
   /** Resolves when the turn under way has ended. */
   async stop(): Promise<void> {
     this.#state = 'stopped'
-    this.#cancel()
-    await this.#running
+    await this.#end()
   }
 
   /** Resolves when the turn under way has ended: afterwards the task does nothing. */
   async pause(): Promise<void> {
     if (this.#state === 'running') this.#state = 'paused'
-    this.#cancel()
-    await this.#running
+    await this.#end()
   }
 
   resume(): void {
@@ -72,12 +72,20 @@ export class Worker {
     this.#cancel = timers.after(pauseMs, () => this.#turn())
   }
 
+  async #end(): Promise<void> {
+    this.#cancel()
+    this.#turnEnd.abort()
+    await this.#running
+  }
+
   #turn(): void {
     const { name, run } = this.#init
-    this.#running = run()
-      .catch((error: unknown) =>
+    const { signal } = (this.#turnEnd = new AbortController())
+    this.#running = run(signal)
+      .catch((error: unknown) => {
+        if (signal.aborted) return
         this.#components.log.warn('background-failed', { name, error: String(error) })
-      )
+      })
       .finally(() => {
         this.#running = undefined
         if (this.#state === 'running') this.#schedule()
