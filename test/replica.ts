@@ -310,6 +310,25 @@ t.test('a row that is damaged on disk', async t => {
     t.equal(valueOf(replica), 'over it')
   })
 
+  t.test(
+    'leaves no change unanswered that comes while the disk refuses to set it aside',
+    async t => {
+      for (let hops = 0; hops < 12; hops++) {
+        const { replica, store } = await damaged(-1)
+        store.refuses = () => true
+        replica.read(k)
+        for (let hop = 0; hop < hops; hop++) await Promise.resolve()
+        const job = replica.mutate(utf8('other'), setTo('v'), false)
+        const answered = job.then(
+          () => 'done',
+          () => 'refused'
+        )
+        const turns = new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+        t.equal(await Promise.race([answered, turns]), 'refused', `${hops} turns later`)
+      }
+    }
+  )
+
   t.test('is unknown while the disk refuses to set it aside', async t => {
     const { replica, store } = await damaged(-1)
     store.refuses = () => true

@@ -191,7 +191,7 @@ export class Replica {
         for (const job of jobs) job.reject(error as Error)
         this.#components.log.warn('commit-failed', { error: String(error), jobs: jobs.length })
         // A disk that refuses is not asked again and again: the next change or read tries anew.
-        if (jobs.length === 0) break
+        if (jobs.length === 0 && this.#queue.length === 0) break
       }
     }
     // In the same turn as the last look at the queue, or what comes in between would lie there.
