@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import type { Liveness } from '../src/cluster/liveness.ts'
 import { Membership, type MembershipComponents } from '../src/cluster/membership.ts'
 import {
+  HearsayError,
   NetworkError,
   QuorumFailedError,
   StoreError,
@@ -20,10 +21,23 @@ import { MemoryDisk } from '../src/store/memory.ts'
 import { text, utf8 } from '../src/util/bytes.ts'
 import { Counters } from '../src/util/counters.ts'
 import type { NodeId } from '../src/util/node-id.ts'
+import type { Timers } from '../src/ports.ts'
+import { AntiEntropy } from '../src/repair/anti-entropy.ts'
+import { Coordinator } from '../src/coordinator/coordinator.ts'
+import type { Replica } from '../src/replica/replica.ts'
+import type { Writer } from '../src/coordinator/writer.ts'
+import { encodeFailure, encodeWritten } from '../src/wire/forward.ts'
 import { decodeApply, encodeRefusals } from '../src/wire/rows.ts'
 import { encodeReply } from '../src/wire/view.ts'
 import { Hub, noTimers } from './fixtures/engine-network.ts'
-import { HandClock, openReplica, setTo, silent, WatchedStore } from './fixtures/engine-parts.ts'
+import {
+  HandClock,
+  openReplica,
+  rootOf,
+  setTo,
+  silent,
+  WatchedStore
+} from './fixtures/engine-parts.ts'
 import {
   backUp,
   createWorld,
@@ -229,6 +243,80 @@ t.test('hints', async t => {
     await hints.replay()
     t.same(sent.at(-1), ['a'])
     t.equal(count(), 0)
+  })
+})
+
+t.test('an exchange', async t => {
+  const now: Timers = {
+    after: (_, fn) => {
+      let cancelled = false
+      void Promise.resolve().then(() => cancelled || fn())
+      return () => (cancelled = true)
+    }
+  }
+
+  async function createSides() {
+    const hub = new Hub()
+    const sides = await Promise.all(
+      ['a', 'b'].map(async id => {
+        const parts = await openReplica()
+        const { membership } = createMember(hub, id)
+        const liveness = { isAlive: () => true } as unknown as Liveness
+        const components = { ...parts, membership, liveness, timers: now, log: silent }
+        return { ...parts, membership, antiEntropy: new AntiEntropy(components) }
+      })
+    )
+    for (const { membership } of sides) await membership.announce('up')
+    const [a, b] = sides as [(typeof sides)[0], (typeof sides)[0]]
+    await a.membership.compare('b' as NodeId)
+    return { a, b }
+  }
+  const peer = 'b' as NodeId
+
+  t.test('reports what it found and moved', async t => {
+    const { a, b } = await createSides()
+    await b.replica.mutate(utf8('theirs'), setTo('v'), false)
+    await a.replica.mutate(utf8('ours'), setTo('v'), false)
+    const report = await a.antiEntropy.exchange(peer)
+    t.match(report, { peer, equal: true, complete: true, rowsSent: 1, rowsReceived: 1 })
+    t.same(report.keys.map(text).sort(), ['ours', 'theirs'])
+    t.same(rootOf(a.replica), rootOf(b.replica))
+    const again = await a.antiEntropy.exchange(peer)
+    t.match(again, { equal: true, roundTrips: 1, rowsSent: 0, rowsReceived: 0, keys: [] })
+  })
+
+  t.test('is not complete when the disk here refuses what was missing', async t => {
+    const { a, b } = await createSides()
+    await b.replica.mutate(utf8('theirs'), setTo('v'), false)
+    a.store.refuses = writes => writes.some(({ space }) => space === 'rows')
+    t.match(await a.antiEntropy.exchange(peer), { complete: false, equal: false })
+    a.store.refuses = () => false
+    t.match(await a.antiEntropy.exchange(peer), { complete: true, equal: true })
+  })
+
+  t.test('is not complete when a row that was missing is from too far ahead', async t => {
+    const { a, b } = await createSides()
+    b.clock.now += 100_000
+    await b.replica.mutate(utf8('theirs'), setTo('v'), false)
+    t.match(await a.antiEntropy.exchange(peer), { complete: false, equal: false })
+  })
+
+  t.test('refuses what cannot be read, from either side', async t => {
+    const { a, b } = await createSides()
+    const ask = a.membership.ask(peer, 'exchange', utf8('gibberish'), { deadlineMs: 1_000 })
+    await t.rejects(ask, { code: 'ERR_PROTOCOL' })
+    b.membership.serve('exchange', async () => utf8('gibberish'))
+    await t.rejects(a.antiEntropy.exchange(peer), { code: 'ERR_PROTOCOL' })
+  })
+
+  t.test('is given up when the members change under it, and the next one finishes', async t => {
+    const { a, b } = await createSides()
+    await b.replica.mutate(utf8('theirs'), setTo('v'), false)
+    const exchange = a.antiEntropy.exchange(peer)
+    for (const { membership } of [a, b]) await membership.announce('up')
+    await t.rejects(exchange, HearsayError)
+    await a.membership.compare(peer)
+    t.match(await a.antiEntropy.exchange(peer), { equal: true, rowsReceived: 1 })
   })
 })
 
@@ -463,6 +551,13 @@ t.test('a directory that was rolled back', async t => {
       const read = world.node(host).get('k', { level: 'quorum' })
       await t.rejects(world.until(read), { code: 'ERR_QUORUM' }, `through host ${host}`)
     }
+    for (const host of [1, 2]) await world.until(world.node(host).resume('anti-entropy'))
+    await world.run(30_000)
+    t.ok(world.node(1).status().fillingSlots > 0, 'to have matched with n2 alone proves nothing')
+    await t.rejects(world.until(world.node(2).get('k')), { code: 'ERR_QUORUM' })
+    world.start(0)
+    await runUntil(world, () => world.node(1).status().fillingSlots === 0)
+    t.equal(text((await world.until(world.node(2).get('k'))) as Uint8Array), 'new')
   })
 
   t.test('is as whole as it gets where nobody else has copies', async t => {
@@ -619,6 +714,31 @@ t.test('a write', async t => {
     t.equal(storedAt(world, 1, 'k'), storedAt(world, 0, 'k'), 'it was done all the same')
   })
 
+  t.test('and a read that nobody answers end with a timeout, not with refusals', async t => {
+    for (let seed = 0; seed < 6; seed++) {
+      const world = await formWorld({ seed })
+      world.fabric.cut(1, 0)
+      world.fabric.cut(2, 0)
+      const put = world.node(0).put('k', 'v', { timeoutMs: 300 })
+      const get = world.node(0).read('l', { timeoutMs: 300 })
+      const ended = await world.until(Promise.allSettled([put, get]))
+      for (const each of ended) t.match(each, { reason: { code: 'ERR_TIMEOUT' } }, `seed ${seed}`)
+    }
+  })
+
+  t.test('does not wait longer than it may for its own disk', async t => {
+    const world = await formWorld()
+    world.diskFaults = { ...world.diskFaults, commitMinMs: 10_000 }
+    const then = world.scheduler.now
+    const put = world.node(0).put('k', 'v', { timeoutMs: 300 })
+    const error = await world.until(put.catch((error: unknown) => error))
+    t.match(error, { code: 'ERR_TIMEOUT', needed: 2, acknowledged: [] })
+    t.ok(world.scheduler.now - then < 400)
+    await world.run(30_000)
+    t.equal(storedAt(world, 1, 'k'), storedAt(world, 0, 'k'), 'and goes on meanwhile')
+    t.ok(storedAt(world, 1, 'k'))
+  })
+
   t.test('that is given up is given up at once, with the reason', async t => {
     const world = await formWorld()
     const sent = applied(world)
@@ -740,18 +860,52 @@ t.test('a write through a node that does not own the key', async t => {
     t.match(error, { verb: 'write', level: 'quorum', needed: 1, alive: 0 })
   })
 
+  /** A node that owns nothing; `ask` stands for the owners `a`, `b` and `c`. */
+  function coordinatorOver(ask: (to: NodeId) => Promise<Uint8Array>): Coordinator {
+    const current = ['a', 'b', 'c'] as NodeId[]
+    const view = { ownersOf: () => ({ current, next: current }) }
+    const membership = { id: 'self', view, serve: () => {}, ask } as unknown as Membership
+    const liveness = { inOrder: (nodes: NodeId[]) => nodes } as unknown as Liveness
+    const [replica, writer] = [{} as Replica, {} as Writer]
+    return new Coordinator({ replica, membership, liveness, writer })
+  }
+  const write = {
+    key: utf8('k'),
+    value: utf8('v'),
+    level: 'quorum' as const,
+    flush: false,
+    timeoutMs: 1_000
+  }
+
+  t.test('asks the next owner while it is certain that nothing was done', async t => {
+    const asked: NodeId[] = []
+    const written = { version: 'v', acknowledged: [], hinted: [] }
+    const notWhole = new HearsayError('ERR_CORRUPT', 'not whole')
+    const coordinator = coordinatorOver(async to => {
+      asked.push(to)
+      if (to === 'a') throw new NetworkError('no way', true)
+      return to === 'b' ? encodeFailure(notWhole) : encodeWritten(written)
+    })
+    t.same(await coordinator.write(write), written)
+    t.same(asked, ['a', 'b', 'c'])
+  })
+
   t.test('is unavailable, and surely not done, when no owner can be reached', async t => {
-    const world = await formWorld({ n: 1 })
-    const key = keyWhere(world, 1, owners => owners[0] === 1)
-    world.crash(1)
-    await world.run(30)
-    const error = await world.until(
-      world
-        .node(0)
-        .put(key, 'v')
-        .catch((e: unknown) => e)
-    )
-    t.ok(error instanceof UnavailableError, `${String(error)}`)
+    const coordinator = coordinatorOver(async () => {
+      throw new NetworkError('no way', true)
+    })
+    await t.rejects(coordinator.write(write), UnavailableError)
+    t.match(await coordinator.write(write).catch((e: unknown) => e), { needed: 2, alive: 0 })
+  })
+
+  t.test('asks nobody else once something may have been done', async t => {
+    const asked: NodeId[] = []
+    const coordinator = coordinatorOver(async to => {
+      asked.push(to)
+      throw new NetworkError('gone', false)
+    })
+    await t.rejects(coordinator.write(write), TimeoutError)
+    t.same(asked, ['a'])
   })
 
   t.test('says how many it needed when its owner falls silent', async t => {

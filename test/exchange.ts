@@ -202,8 +202,11 @@ t.test('an exchange', async t => {
       there,
       keys.map(key => ({ key, bytes: row(2, 300_000) }))
     )
+    const wanted = { key: utf8('{t}wanted'), bytes: row(3, 10) }
+    await applyTo(there, [wanted])
     const first = await walk(here, there)
     t.notOk(first.complete)
+    t.equal(here.replica.read(wanted.key).answer, 'row', 'what was asked for came all the same')
     t.ok(first.largest < 2 * 1024 * 1024, `${first.largest} bytes`)
     for (let i = 0; i < 4 && !same(here, there); i++) await walk(here, there)
     t.ok(same(here, there))

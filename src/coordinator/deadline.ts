@@ -1,6 +1,12 @@
 /** Waits for an outcome, until the time is up or the caller gives up. */
 import type { Timers } from '../ports.ts'
 
+/**
+ * How much longer than the caller each single request may wait: silence is then told as a timeout of
+ * the whole, and never as a refusal by a replica.
+ */
+export const GRACE_MS = 500
+
 export interface WaitOptions {
   readonly timeoutMs: number
   readonly signal?: AbortSignal | undefined

@@ -15,7 +15,7 @@ import { needed, type Level } from '../quorum/level.ts'
 import { Read, type ReadOutcome, type ReplicaAnswer } from '../quorum/read.ts'
 import { slotOf } from '../ring/slot.ts'
 import type { NodeId } from '../util/node-id.ts'
-import { within } from './deadline.ts'
+import { GRACE_MS, within } from './deadline.ts'
 import type { Fanout } from './fanout.ts'
 
 export interface ReaderComponents {
@@ -112,7 +112,7 @@ export class Reader {
   }
 
   #answer(node: NodeId, { key, timeoutMs }: ReadRequest): Promise<ReplicaAnswer> {
-    return this.#components.fanout.read(node, key, { deadlineMs: timeoutMs })
+    return this.#components.fanout.read(node, key, { deadlineMs: timeoutMs + GRACE_MS })
   }
 
   async #finish(read: Read, request: ReadRequest): Promise<ReadResult> {
@@ -140,7 +140,7 @@ export class Reader {
     if (behind.length === 0) return []
     const { fanout, meter } = this.#components
     const items = [{ key: request.key, kind: 'row' as const, bytes: encodeRow(row) }]
-    const options = { deadlineMs: request.timeoutMs }
+    const options = { deadlineMs: request.timeoutMs + GRACE_MS }
     const results = await Promise.allSettled(
       behind.map(node => fanout.apply(node, { flush: false, items }, options))
     )

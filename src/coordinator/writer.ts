@@ -16,13 +16,13 @@ import { printDot } from '../lattice/dot.ts'
 import { encodeDelta } from '../lattice/encode.ts'
 import type { Log, Timers } from '../ports.ts'
 import type { Level } from '../quorum/level.ts'
-import { Tally } from '../quorum/tally.ts'
+import type { Tally } from '../quorum/tally.ts'
 import { Write, type Owners } from '../quorum/write.ts'
 import type { Mutated, Mutation, Replica } from '../replica/replica.ts'
 import { slotOf } from '../ring/slot.ts'
 import type { NodeId } from '../util/node-id.ts'
 import type { Written } from '../wire/forward.ts'
-import { within } from './deadline.ts'
+import { GRACE_MS, within } from './deadline.ts'
 import type { Fanout } from './fanout.ts'
 
 export interface WriterComponents {
@@ -53,32 +53,30 @@ export class Writer {
   }
 
   async write(request: WriteRequest): Promise<Written> {
-    const { replica, liveness, membership } = this.#components
+    const { liveness, membership } = this.#components
     const { key, level } = request
     const write = new Write(membership.view.ownersOf(slotOf(key)), level)
     const shortage = write.shortage(node => liveness.isAlive(node))
     if (shortage !== undefined) {
       throw new UnavailableError('write', String(level), shortage.needed, shortage.alive)
     }
-    const mutated = await replica.mutate(key, request.mutation, request.flush)
-    return new Round(this.#components, request, mutated).run()
+    return new Round(this.#components, request, write.tally).run()
   }
 }
 
-/** The part of a write that waits for other owners. */
+/** The part of a write that waits: for the own disk, then for other owners. */
 class Round {
   readonly #components: WriterComponents
   readonly #request: WriteRequest
-  readonly #mutated: Mutated
   readonly #sent = new Map<NodeId, Promise<Error | undefined>>()
   readonly #hinted = new Set<NodeId>()
   readonly #hinting: Promise<void>[] = []
-  #tally = new Tally([])
+  #tally: Tally
 
-  constructor(components: WriterComponents, request: WriteRequest, mutated: Mutated) {
+  constructor(components: WriterComponents, request: WriteRequest, tally: Tally) {
     this.#components = components
     this.#request = request
-    this.#mutated = mutated
+    this.#tally = tally
   }
 
   async run(): Promise<Written> {
@@ -86,17 +84,24 @@ class Round {
     const { timeoutMs, signal } = this.#request
     const onTimeout = () =>
       new TimeoutError('write', this.#tally.needed, this.#acknowledged, timeoutMs)
-    await within(timers, this.#settle(), { timeoutMs, signal, onTimeout })
+    const { delta } = await within(timers, this.#write(), { timeoutMs, signal, onTimeout })
     await Promise.all(this.#hinting)
     if (this.#tally.outcome !== 'reached') {
       const { needed, failures } = this.#tally
       throw new QuorumFailedError('write', needed, this.#acknowledged, failures)
     }
     return {
-      version: printDot(this.#mutated.delta.dot),
+      version: printDot(delta.dot),
       acknowledged: this.#acknowledged,
       hinted: [...this.#hinted]
     }
+  }
+
+  async #write(): Promise<Mutated> {
+    const { key, mutation, flush } = this.#request
+    const mutated = await this.#components.replica.mutate(key, mutation, flush)
+    await this.#settle(mutated)
+    return mutated
   }
 
   get #acknowledged(): readonly NodeId[] {
@@ -104,13 +109,13 @@ class Round {
   }
 
   /** Until the level is decided under the owners of that moment. */
-  async #settle(): Promise<void> {
+  async #settle(mutated: Mutated): Promise<void> {
     const owners = this.#owners()
     const write = new Write(owners, this.#request.level)
     this.#tally = write.tally
-    await this.#reach(write)
+    await this.#reach(write, mutated)
     const reached = write.tally.outcome === 'reached'
-    if (reached && !sameOwners(owners, this.#owners())) await this.#settle()
+    if (reached && !sameOwners(owners, this.#owners())) await this.#settle(mutated)
   }
 
   #owners(): Owners {
@@ -118,13 +123,13 @@ class Round {
   }
 
   /** Resolves when the tally is decided; answers after that still become hints. */
-  #reach({ tally, replicas }: Write): Promise<void> {
+  #reach({ tally, replicas }: Write, mutated: Mutated): Promise<void> {
     return new Promise(resolve => {
       const decide = () => {
         if (tally.outcome !== 'pending') resolve()
       }
       for (const node of replicas) {
-        void this.#send(node).then(failure => {
+        void this.#send(node, mutated).then(failure => {
           if (failure === undefined) tally.acknowledge(node)
           else tally.refuse(node, failure)
           decide()
@@ -134,23 +139,25 @@ class Round {
   }
 
   /** Sends to a node once; what it did not acknowledge is hinted. */
-  #send(node: NodeId): Promise<Error | undefined> {
+  #send(node: NodeId, mutated: Mutated): Promise<Error | undefined> {
     let sent = this.#sent.get(node)
     if (sent === undefined) {
-      sent = this.#deliver(node).catch((error: unknown) => this.#hint(node, error as Error))
+      sent = this.#deliver(node, mutated).catch((error: unknown) =>
+        this.#hint(node, error as Error)
+      )
       this.#sent.set(node, sent)
     }
     return sent
   }
 
-  async #deliver(node: NodeId): Promise<undefined> {
+  async #deliver(node: NodeId, { delta }: Mutated): Promise<undefined> {
     const { membership, liveness, fanout } = this.#components
     if (node === membership.id) return undefined
     if (!liveness.isAlive(node)) throw new Error('the node is down')
     const { key, flush, timeoutMs } = this.#request
-    const bytes = encodeDelta(this.#mutated.delta)
+    const bytes = encodeDelta(delta)
     const items = [{ key, kind: 'delta' as const, bytes }]
-    await fanout.apply(node, { flush, items }, { deadlineMs: timeoutMs })
+    await fanout.apply(node, { flush, items }, { deadlineMs: timeoutMs + GRACE_MS })
     return undefined
   }
 
