@@ -6,7 +6,7 @@
 import './net/shim.ts'
 import { hasMet } from './cluster/membership.ts'
 import { createForest } from './digest/forest.ts'
-import { loadCluster } from './net/cluster.ts'
+import { loadCluster, markEntered, type OpenedCluster } from './net/cluster.ts'
 import { loadIdentity } from './net/identity.ts'
 import { deriveKeys } from './net/keys.ts'
 import { Libp2pNetwork } from './net/libp2p.ts'
@@ -17,6 +17,7 @@ import { openDirectory, type Directory } from './store/directory.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import { systemClock, systemRandom, systemTimers } from './system.ts'
 import { Counters } from './util/counters.ts'
+import { everyStep } from './util/steps.ts'
 import { encodeInvite } from './wire/invite.ts'
 
 const LISTEN = ['/ip4/0.0.0.0/tcp/7373']
@@ -30,12 +31,17 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   try {
     const store = await openLmdbStore({ directory: directory.path })
     undo.unshift(() => store.close())
-    const node = await compose(directory, store, options)
+    const cluster = await clusterOf(directory, store, options)
+    const node = await compose(directory, store, cluster, options)
     undo.unshift(() => node.close())
     await unlessAborted(node, signal)
+    await markEntered(directory.path, cluster)
     return node
   } catch (error) {
-    for (const step of undo) await step()
+    // Why it could not start matters more than what then could not be closed.
+    await everyStep(undo).catch((cause: unknown) =>
+      logOf(options).warn('not-closed', { error: String(cause) })
+    )
     throw error
   }
 }
@@ -55,15 +61,20 @@ async function unlessAborted(node: Node, signal: AbortSignal | undefined): Promi
   }
 }
 
-async function compose(directory: Directory, store: Store, options: NodeOptions): Promise<Node> {
-  const { join: invite, n, listen = LISTEN } = options
+function clusterOf(directory: Directory, store: Store, options: NodeOptions) {
+  const { join: invite, n } = options
+  return loadCluster(directory.path, systemRandom, { invite, n, hasMet: hasMet(store) })
+}
+
+async function compose(
+  directory: Directory,
+  store: Store,
+  cluster: OpenedCluster,
+  options: NodeOptions
+): Promise<Node> {
+  const { listen = LISTEN } = options
   const system = { clock: systemClock, timers: systemTimers, random: systemRandom }
   const common = { ...system, log: logOf(options), meter: new Counters() }
-  const cluster = await loadCluster(directory.path, systemRandom, {
-    invite,
-    n,
-    hasMet: hasMet(store)
-  })
   const identity = await loadIdentity(directory.path)
   const network = new Libp2pNetwork(common, {
     identity,

@@ -138,9 +138,13 @@ export class RemoteError extends HearsayError {
   }
 }
 
-/** The disk refused: full, read-only, failing. Nothing of the batch was stored. */
+/** The disk refused: full, read-only, failing. Nothing was stored, unless the outcome is unknown. */
 export class StoreError extends HearsayError {
-  constructor(message: string, options?: ErrorOptions) {
+  /** True when the last write may be stored or not, and the node has to be started again. */
+  readonly isOutcomeUnknown: boolean
+
+  constructor(message: string, options?: ErrorOptions & { isOutcomeUnknown?: boolean }) {
     super('ERR_STORE', message, options)
+    this.isOutcomeUnknown = options?.isOutcomeUnknown ?? false
   }
 }

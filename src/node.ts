@@ -29,13 +29,13 @@ import { Handoff } from './repair/handoff.ts'
 import { Hints, type HintsInit } from './repair/hints.ts'
 import { isBackgroundTask, Pauses } from './repair/pauses.ts'
 import { Worker, type WorkerInit } from './repair/worker.ts'
-import { Replica, type ReplicaInit } from './replica/replica.ts'
+import { Replica, ROW_BYTES_MAX, rowSizeError, type ReplicaInit } from './replica/replica.ts'
 import { serveReplica } from './replica/serve.ts'
 import { KEY_BYTES_MAX } from './ring/row-key.ts'
-import { SLOTS } from './ring/slot.ts'
 import { hex, utf8 } from './util/bytes.ts'
 import type { NodeId } from './util/node-id.ts'
 import { sleep } from './util/sleep.ts'
+import { everyStep } from './util/steps.ts'
 
 export interface NodeComponents {
   readonly clock: Clock
@@ -96,7 +96,6 @@ export class Node implements HearsayNode {
   readonly #handoff: Handoff
   readonly #pauses: Pauses
   readonly #workers: Record<BackgroundTask | 'quarantine', Worker>
-  readonly #matched = new Set<NodeId>()
   readonly #closing = new AbortController()
   #state: 'new' | 'open' | 'closed' = 'new'
   #started: Promise<void> | undefined
@@ -271,13 +270,16 @@ export class Node implements HearsayNode {
     await this.#started?.catch(() => undefined)
     const wasOpen = this.#state === 'open'
     this.#state = 'closed'
-    await Promise.all(Object.values(this.#workers).map(worker => worker.stop()))
-    this.#liveness.stop()
-    await this.#membership.stop()
-    await this.#components.network.stop()
-    if (wasOpen) await this.#replica.close()
-    await this.#components.store.close()
-    await this.#init.release?.()
+    const { network, store } = this.#components
+    await everyStep([
+      () => Promise.all(Object.values(this.#workers).map(worker => worker.stop())),
+      () => this.#liveness.stop(),
+      () => this.#membership.stop(),
+      () => network.stop(),
+      () => (wasOpen ? this.#replica.close() : undefined),
+      () => store.close(),
+      () => this.#init.release?.()
+    ])
   }
 
   #createWorkers(): Record<BackgroundTask | 'quarantine', Worker> {
@@ -293,21 +295,39 @@ export class Node implements HearsayNode {
 
   /** Becomes a member: again, as the founder, or by joining. */
   async #enter(): Promise<void> {
-    const { self } = this.#membership
-    if (self === undefined && this.#init.found) return this.#membership.announce('up')
-    if (self === undefined) await this.#meet()
-    else await this.#returnTo()
-    if (self?.state === 'up') return this.#membership.announce('up')
-    await this.#membership.announce('joining')
-    await this.#handoff.join(this.#closing.signal)
+    const { signal } = this.#closing
+    const membership = this.#membership
+    if (membership.self === undefined && this.#init.found) {
+      await membership.announce('up')
+      return this.#handoff.settle()
+    }
+    if (membership.self === undefined) await this.#meet()
+    else if (!(await this.#returnTo(signal))) return
+    // The others may remember it as up although its own directory does not: then it is.
+    if (membership.self?.state === 'up') return membership.announce('up')
+    await membership.announce('joining')
+    await this.#handoff.join(signal)
   }
 
-  /** Hears what the members know before saying anything, also of this node itself. */
-  async #returnTo(): Promise<void> {
-    const { peers } = this.#membership
-    const results = await Promise.allSettled(peers.map(peer => this.#membership.compare(peer)))
-    const reached = results.filter(result => result.status === 'fulfilled').length
-    this.#components.log.info('returned', { members: peers.length, reached })
+  /**
+   * Hears what the members know before saying anything, also of this node itself. False when a
+   * member reached nobody: it then serves under a new actor, for its directory may be rolled back,
+   * and says nothing of itself until it has met somebody.
+   */
+  async #returnTo(signal: AbortSignal): Promise<boolean> {
+    const { timers, log } = this.#components
+    for (;;) {
+      const { peers } = this.#membership
+      const results = await Promise.allSettled(peers.map(peer => this.#membership.compare(peer)))
+      const reached = results.filter(result => result.status === 'fulfilled').length
+      log.info('returned', { members: peers.length, reached })
+      if (reached > 0 || peers.length === 0) return true
+      if (this.#membership.self?.state === 'up') break
+      await sleep(timers, JOIN_RETRY_MS, signal)
+    }
+    await this.#replica.identity.rotate('nobody-reached')
+    this.#membership.announceOnContact('up')
+    return false
   }
 
   /** Finds one member of the cluster to join, and hears of the others from it. */
@@ -329,21 +349,14 @@ export class Node implements HearsayNode {
   }
 
   async #exchange(signal: AbortSignal): Promise<void> {
-    for (const { peer, complete } of await this.#antiEntropy.round(signal)) {
-      if (complete) this.#matched.add(peer)
-    }
-    if (this.#replica.filling.size > 0) await this.#handoff.settle(this.#matched)
+    await this.#antiEntropy.round(signal)
+    // Without other owners there is no exchange to wait for.
+    await this.#handoff.settle()
   }
 
-  /** This directory was rolled back: it can be sure of nothing until it has been compared. */
+  /** This directory was rolled back. Both count from this moment, not from when they are on disk. */
   async #distrust(): Promise<void> {
-    this.#matched.clear()
-    // Both count from this moment, not from when they are on disk.
-    const { filling, identity } = this.#replica
-    await Promise.all([
-      filling.begin(Array.from({ length: SLOTS }, (_, slot) => slot)),
-      identity.rotate('rolled-back')
-    ])
+    await Promise.all([this.#replica.distrust(), this.#replica.identity.rotate('rolled-back')])
   }
 
   async #write(
@@ -380,8 +393,11 @@ function checkKey(key: Bytes): Uint8Array {
   )
 }
 
+/** The row around the value counts too, and is measured where it is written. */
 function checkValue(value: Bytes): Uint8Array {
-  return bytesOf('value', value)
+  const bytes = bytesOf('value', value)
+  if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length)
+  return bytes
 }
 
 /** A copy: what was given stays the caller's. */

@@ -79,7 +79,7 @@ export interface Store {
   get(space: Space, key: Uint8Array): Uint8Array | undefined
   /** Ascending by unsigned bytes. The store must not be written to while this is being iterated. */
   range(space: Space, range?: Range): Iterable<readonly [key: Uint8Array, value: Uint8Array]>
-  /** Rejects with `StoreError` when the disk refuses; then nothing of the batch is stored. */
+  /** Rejects with `StoreError` when the disk refuses; then nothing of the batch is stored, unless it says so. */
   commit(writes: readonly StoreWrite[], durability?: Durability): Promise<void>
   close(): Promise<void>
 }

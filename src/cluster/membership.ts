@@ -31,6 +31,7 @@ import {
   type Member,
   type MemberState
 } from '../ring/members.ts'
+import { ADDRESSES_MAX } from '../ring/member.ts'
 import { viewOf, type View } from '../ring/placement.ts'
 import { utf8 } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
@@ -79,6 +80,7 @@ export class Membership {
   #view: View
   #cancel: Cancel = () => {}
   #saving: Promise<void> = Promise.resolve()
+  #unsaid: MemberState | undefined
   #stopped = true
 
   constructor(components: MembershipComponents, init: MembershipInit) {
@@ -138,7 +140,7 @@ export class Membership {
       id: this.id,
       incarnation: incarnation > known ? incarnation : known + 1n,
       state,
-      addresses: this.#components.network.addresses(),
+      addresses: bestAddresses(this.#components.network.addresses()),
       weight: 1,
       zone: '',
       actor: this.#components.actor()
@@ -154,10 +156,26 @@ export class Membership {
     const options = { deadlineMs: COMPARE_DEADLINE_MS }
     const ask = pack([this.#view.fingerprint, null])
     const theirs = unpack(await network.request(peer, 'members', ask, options))
-    if (theirs === null) return
-    this.#merge(isBytes(theirs) ? theirs : undefined, peer)
-    const answer = pack([this.#view.fingerprint, encodeTable(this.#view.table)])
-    await network.request(peer, 'members', answer, options)
+    if (theirs !== null) {
+      this.#merge(isBytes(theirs) ? theirs : undefined, peer)
+      const answer = pack([this.#view.fingerprint, encodeTable(this.#view.table)])
+      await network.request(peer, 'members', answer, options)
+    }
+    await this.#announceUnsaid()
+  }
+
+  /**
+   * Announces this node once it has compared tables with somebody, and not before: what the others
+   * remember of it may be later than what it knows itself, and a new word would hide that.
+   */
+  announceOnContact(state: MemberState): void {
+    this.#unsaid = state
+  }
+
+  async #announceUnsaid(): Promise<void> {
+    const state = this.#unsaid
+    this.#unsaid = undefined
+    if (state !== undefined) await this.announce(state)
   }
 
   /** Requests something that depends on the view, after agreeing on it. */
@@ -193,7 +211,11 @@ export class Membership {
       if (ask.view !== this.#view.fingerprint) {
         return encodeReply({ table: encodeTable(this.#view.table) })
       }
-      return encodeReply({ body: await handler(from, ask.body, signal) })
+      const reply = await handler(from, ask.body, signal)
+      // A change that took effect under another view than it was sent under may have missed an owner.
+      return protocol === 'apply' && ask.view !== this.#view.fingerprint
+        ? encodeReply({ table: encodeTable(this.#view.table) })
+        : encodeReply({ body: reply })
     })
   }
 
@@ -225,20 +247,21 @@ export class Membership {
   #join(table: MemberTable): void {
     const mine = this.self
     this.#set(joinTables(this.#view.table, table))
-    if (mine === undefined || this.self === mine) return
-    this.#components.log.warn('remembered-better', { incarnation: this.self?.incarnation })
-    void this.#reassert(mine.state)
+    const { self } = this
+    if (mine === undefined || self === undefined || self === mine) return
+    this.#components.log.warn('remembered-better', { incarnation: self.incarnation })
+    void this.#reassert(self.state)
   }
 
-  /** Somebody knows a later word of this node than the node itself. */
+  /** Somebody knows a later word of this node than the node itself. Unsaved, it is noticed again. */
   async #reassert(state: MemberState): Promise<void> {
     const { onRolledBack, log } = this.#components
     try {
       await onRolledBack()
+      await this.announce(state)
     } catch (error) {
       log.warn('roll-back-not-saved', { error: String(error) })
     }
-    await this.announce(state)
   }
 
   #set(table: MemberTable): void {
@@ -250,8 +273,9 @@ export class Membership {
     this.#view = viewOf(table, this.#init.n)
     this.#components.log.info('view', { fingerprint: this.#view.fingerprint, members: table.size })
     this.#learn(table)
-    this.#save(encodeTable(table))
+    // What follows from the view, as slots to be filled, reaches the disk before the view does.
     for (const listener of this.#listeners) listener(this.#view)
+    this.#save(encodeTable(table))
   }
 
   #learn(table: MemberTable): void {
@@ -285,6 +309,13 @@ export class Membership {
       this.#components.log.debug('compare-failed', { peer, error: String(error) })
     })
   }
+}
+
+/** As many as a member may have; those that only this machine can reach come last. */
+function bestAddresses(addresses: readonly string[]): readonly string[] {
+  const isLoopback = (address: string) => /^\/ip4\/127\.|^\/ip6\/::1\//.test(address)
+  const rank = (address: string) => Number(isLoopback(address))
+  return [...addresses].sort((a, b) => rank(a) - rank(b)).slice(0, ADDRESSES_MAX)
 }
 
 function malformed(what: string): HearsayError {

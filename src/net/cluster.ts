@@ -24,6 +24,8 @@ export interface Cluster {
 export interface OpenedCluster extends Cluster {
   /** Addresses from the invite it joins by; none where it founded the cluster. */
   readonly bootstrap: readonly string[]
+  /** Whether a node of this directory has been a member, by founding the cluster or by joining it. */
+  readonly entered: boolean
 }
 
 export interface ClusterInit {
@@ -50,30 +52,42 @@ export async function loadCluster(
   const file = join(path, CLUSTER_FILE)
   const bytes = await readPrivate(file, 'the secret key of the cluster')
   const saved = bytes && parse(file, bytes)
-  if (saved !== undefined && (init.hasMet || invite === undefined)) {
+  if (saved !== undefined && (saved.entered || init.hasMet || invite === undefined)) {
     if (invite !== undefined && invite.clusterId !== saved.id) throw otherCluster(path)
     refuseOtherN(saved.n, init.n)
-    return { ...saved, bootstrap: invite?.addresses ?? saved.bootstrap }
+    const bootstrap = invite?.addresses ?? saved.bootstrap
+    if (saved.entered && !init.hasMet && bootstrap.length === 0) throw lostData(path)
+    return { ...saved, bootstrap }
   }
   if (invite !== undefined) refuseOtherN(invite.n, init.n)
   const cluster = invite
-    ? { id: invite.clusterId, key: invite.clusterKey, n: invite.n }
-    : { id: hex(random.bytes(8)), key: createClusterKey(random), n: init.n ?? 3 }
-  await writePrivate(
-    path,
-    file,
-    pack([1, cluster.id, cluster.key, cluster.n, invite?.addresses ?? []])
-  )
-  return { ...cluster, bootstrap: invite?.addresses ?? [] }
+    ? { id: invite.clusterId, key: invite.clusterKey, n: invite.n, bootstrap: invite.addresses }
+    : { id: hex(random.bytes(8)), key: createClusterKey(random), n: init.n ?? 3, bootstrap: [] }
+  return save(path, { ...cluster, entered: false })
+}
+
+/**
+ * Notes that the node of this directory has become a member: should its data be lost, it must not
+ * found the cluster once more.
+ */
+export async function markEntered(path: string, cluster: OpenedCluster): Promise<void> {
+  if (!cluster.entered) await save(path, { ...cluster, entered: true })
+}
+
+async function save(path: string, cluster: OpenedCluster): Promise<OpenedCluster> {
+  const { id, key, n, bootstrap, entered } = cluster
+  await writePrivate(path, join(path, CLUSTER_FILE), pack([1, id, key, n, bootstrap, entered]))
+  return cluster
 }
 
 function parse(file: string, bytes: Uint8Array): OpenedCluster {
   const fields = unpack(bytes)
-  if (isTuple(fields, 5) && fields[0] === 1) {
-    const [, id, key, n, bootstrap] = fields
+  if (isTuple(fields, 6) && fields[0] === 1) {
+    const [, id, key, n, bootstrap, entered] = fields
     const whole = isBytes(key) && key.length === CLUSTER_KEY_BYTES && isCount(n, N_MAX)
     if (typeof id === 'string' && whole && Array.isArray(bootstrap)) {
-      return { id, key: new Uint8Array(key), n, bootstrap: bootstrap.map(String) }
+      const addresses = bootstrap.map(String)
+      return { id, key: new Uint8Array(key), n, bootstrap: addresses, entered: entered === true }
     }
   }
   throw new HearsayError(
@@ -96,6 +110,15 @@ function refuseOtherN(saved: number, wanted: number | undefined): void {
   throw new HearsayError(
     'ERR_CLUSTER_MISMATCH',
     `The cluster was created with n = ${saved}, which cannot be changed to ${wanted}; leave n out.`
+  )
+}
+
+function lostData(path: string): HearsayError {
+  return new HearsayError(
+    'ERR_DIRECTORY',
+    `The data in ${path} is gone, and only the keys are left; give an invite of another node with ` +
+      '--join, so that the others send this one its rows, or remove the directory if there was no ' +
+      'other node.'
   )
 }
 

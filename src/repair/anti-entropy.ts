@@ -12,6 +12,7 @@ import { HearsayError } from '../errors.ts'
 import type { ExchangeReport, ExchangeStatus } from '../options.ts'
 import type { Clock, Log, Meter, Timers } from '../ports.ts'
 import type { Replica } from '../replica/replica.ts'
+import type { Placement } from '../ring/placement.ts'
 import { equal } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { sleep } from '../util/sleep.ts'
@@ -49,8 +50,12 @@ export interface ExchangeOptions {
 }
 
 export interface Exchanged extends ExchangeReport {
+  /** What `Filling.generation` was when it began: it proves nothing of slots that began to be filled since. */
+  readonly generation: number
   /** At least one walk came to its end, and all that differed when it began was moved and taken. */
   readonly complete: boolean
+  /** Why a row of the peer could not be taken, if one could not. */
+  readonly refusal: Error | undefined
 }
 
 const DEADLINE_MS = 10_000
@@ -59,7 +64,8 @@ const PASSES_MAX = 4
 const KEYS_REPORTED_MAX = 100
 
 interface Shared {
-  readonly view: string
+  readonly current: Placement
+  readonly next: Placement
   readonly group: SlotGroup
 }
 
@@ -73,6 +79,7 @@ export class AntiEntropy {
   readonly #settleMs: number
   readonly #shared = new Map<NodeId, Shared>()
   readonly #seen = new Map<NodeId, Seen>()
+  readonly #listeners: ((report: Exchanged) => void)[] = []
 
   constructor(components: AntiEntropyComponents, init: AntiEntropyInit = {}) {
     this.#components = components
@@ -103,12 +110,19 @@ export class AntiEntropy {
       settleMs: options.settleMs ?? this.#settleMs,
       signal: options.signal
     })
-    const report = await run.run()
+    const { generation } = this.#components.replica.filling
+    const report = { ...(await run.run()), generation }
     const now = this.#components.clock.monoMs()
     const equalMs = report.equal ? now : this.#seen.get(peer)?.equalMs
     this.#seen.set(peer, { lastMs: now, equalMs })
     this.#count(report)
+    for (const listener of this.#listeners) listener(report)
     return report
+  }
+
+  /** Called after every exchange that this node began and that came to its end. */
+  onExchange(listener: (report: Exchanged) => void): void {
+    this.#listeners.push(listener)
   }
 
   sharedSlots(peer: NodeId): Uint16Array {
@@ -143,7 +157,7 @@ export class AntiEntropy {
     const { membership, replica } = this.#components
     const { view, id } = membership
     const known = this.#shared.get(peer)
-    if (known?.view === view.fingerprint) return known.group
+    if (known?.current === view.current && known.next === view.next) return known.group
     known?.group.free()
     const slots: number[] = []
     for (let slot = 0; slot < SLOTS; slot++) {
@@ -152,7 +166,7 @@ export class AntiEntropy {
       if (owns(peer) && owns(id)) slots.push(slot)
     }
     const group = replica.forest.group(Uint16Array.from(slots))
-    this.#shared.set(peer, { view: view.fingerprint, group })
+    this.#shared.set(peer, { current: view.current, next: view.next, group })
     return group
   }
 
@@ -169,6 +183,8 @@ export class AntiEntropy {
     log.info('exchange-moved', { peer, rowsSent, rowsReceived })
   }
 }
+
+type Walk = Pick<Exchanged, 'equal' | 'complete' | 'refusal'>
 
 /** One exchange, from its first root to its last. */
 class Run {
@@ -193,24 +209,25 @@ class Run {
     this.#view = components.membership.view.fingerprint
   }
 
-  async run(): Promise<Exchanged> {
+  async run(): Promise<Omit<Exchanged, 'generation'>> {
     let complete = false
     let equal = false
+    let refusal: Error | undefined
     for (let pass = 0; pass < PASSES_MAX && !equal; pass++) {
       const moved = this.#moved
       const walk = await this.#walk()
       equal = walk.equal
       complete ||= walk.complete
+      refusal ??= walk.refusal
       if (!equal && this.#moved === moved) break
     }
-    return { peer: this.#peer, equal, complete, ...this.#sums, keys: this.#keys }
+    return { peer: this.#peer, equal, complete, refusal, ...this.#sums, keys: this.#keys }
   }
 
-  async #walk(): Promise<{ equal: boolean; complete: boolean }> {
+  async #walk(): Promise<Walk> {
     const { replica, timers } = this.#components
-    const own = { forest: replica.forest, rows: replica.rows, group: this.#group }
-    const walk = new Initiator(own)
-    let refused = 0
+    const walk = new Initiator({ forest: replica.forest, rows: replica.rows, group: this.#group })
+    let refusal: Error | undefined
     for (let step = walk.next(); step.do !== 'done'; step = walk.next()) {
       if (step.do === 'settle') {
         await sleep(timers, this.#options.settleMs, this.#options.signal)
@@ -218,11 +235,18 @@ class Run {
         const received = walk.receive(await this.#send(step.message))
         this.#note(received, 'rowsReceived')
         const applied = await applyRows(this.#components, received)
-        refused += applied.refused
+        refusal ??= applied.refusal
         walk.joined(applied.joined)
       }
+      this.#assertView()
     }
-    return { equal: walk.equal, complete: walk.complete && refused === 0 }
+    return { equal: walk.equal, complete: walk.complete && refusal === undefined, refusal }
+  }
+
+  /** Under another view other slots are shared, and positions mean something else. */
+  #assertView(): void {
+    if (this.#components.membership.view.fingerprint === this.#view) return
+    throw new HearsayError('ERR_NETWORK', 'The members changed during the exchange; run it again.')
   }
 
   async #send(request: ExchangeRequest) {
@@ -233,13 +257,7 @@ class Run {
     const bytes = await membership.ask(this.#peer, 'exchange', body, options)
     const answer = decodeExchangeAnswer(bytes)
     if (answer === undefined) throw malformed(this.#peer)
-    // Under another view other slots are shared, and positions mean something else.
-    if (membership.view.fingerprint !== this.#view) {
-      throw new HearsayError(
-        'ERR_NETWORK',
-        'The members changed during the exchange; run it again.'
-      )
-    }
+    this.#assertView()
     this.#note(request.rows, 'rowsSent')
     this.#sums.roundTrips++
     this.#sums.bytesSent += body.length
@@ -263,8 +281,8 @@ class Run {
 interface AppliedRows {
   /** Those that came out of the join as something else than was sent. */
   readonly joined: readonly RowItem[]
-  /** How many are not here now: the disk or the replica refused them. */
-  readonly refused: number
+  /** Why the disk or the replica refused one, if they did: it is not here now. */
+  readonly refusal: Error | undefined
 }
 
 async function applyRows(
@@ -274,14 +292,16 @@ async function applyRows(
   const results = await Promise.allSettled(
     rows.map(({ key, bytes }) => replica.apply(key, 'row', bytes))
   )
-  const refused = results.filter(result => result.status === 'rejected').length
-  if (refused > 0) meter.count('exchange.rows-refused', refused)
+  const refusals = results.flatMap(result =>
+    result.status === 'rejected' ? [result.reason as Error] : []
+  )
+  meter.count('exchange.rows-refused', refusals.length)
   const joined = results.flatMap((result, i) => {
     if (result.status === 'rejected' || equal(result.value.bytes, rows[i]?.bytes ?? EMPTY))
       return []
     return [{ key: result.value.key, bytes: result.value.bytes }]
   })
-  return { joined, refused }
+  return { joined, refusal: refusals[0] }
 }
 
 const EMPTY = new Uint8Array()

@@ -1,18 +1,21 @@
 /**
- * Filling: how a node that does not hold its slots yet comes to hold them, by the same exchange that
- * heals everything else. A joining node counts only afterwards:
+ * Filling: how a node that may not hold all of a slot comes to hold it, by the same exchange that
+ * heals everything else. It holds for a node that joins, one whose slots changed hands, and one
+ * whose copy was rolled back or damaged:
  *
- *   joining ──every owner has seen it join, so that new writes reach it too──▶ exchange with each
- *      ▲                                                                            │
- *      └──a view changed, or too few owners answered: again                         ▼
- *                                                            each slot matched with a majority: up
+ *   owns a slot that it did not own before ──▶ filling: "unknown", takes no writes of its own
+ *                                                 │
+ *   held ◀──an exchange has matched with enough of the other owners, and all that are alive
  *
- * The writes that were acknowledged before the joining was seen are on a majority of the owners, so
- * matching with a majority finds them all.
+ * Enough are so many that every write which a majority of the owners acknowledged is on at least one
+ * of them. All that are alive, because a write at a lower level may be on any one.
+ *
+ * A joining node counts only when nothing is filling any more.
  */
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
 import { SLOTS } from '../digest/forest.ts'
+import { HearsayError } from '../errors.ts'
 import type { Log, Timers } from '../ports.ts'
 import { needed } from '../quorum/level.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -33,9 +36,17 @@ const RETRY_MS = 500
 
 export class Handoff {
   readonly #components: HandoffComponents
+  /** With whom an exchange has matched since slots last began to be filled. */
+  readonly #matched = new Set<NodeId>()
+  #generation = 0
+  #owned: ReadonlySet<number>
 
   constructor(components: HandoffComponents) {
+    const { membership, antiEntropy } = components
     this.#components = components
+    this.#owned = this.#ownedSlots()
+    membership.onView(() => this.#noteView())
+    antiEntropy.onExchange(report => this.#noteExchange(report))
   }
 
   /** Resolves when this node holds all it is about to own and has announced itself as up. */
@@ -47,35 +58,68 @@ export class Handoff {
     log.info('joined')
   }
 
-  /**
-   * After an exchange: the slots that are proven with enough other owners are no longer filling, nor
-   * are those that this node does not own.
-   */
-  async settle(matched: ReadonlySet<NodeId>): Promise<void> {
-    const { replica, membership } = this.#components
+  /** Ends the filling of every slot that is proven, and of those that this node does not own. */
+  async settle(): Promise<void> {
+    const { filling } = this.#components.replica
+    if (filling.size === 0) return
     const done: number[] = []
     for (let slot = 0; slot < SLOTS; slot++) {
-      if (!replica.filling.has(slot)) continue
-      const { current, next } = membership.view.ownersOf(slot)
-      const owned = current.includes(membership.id) || next.includes(membership.id)
-      const others = current.filter(node => node !== membership.id)
-      const majority = Math.min(others.length, needed('quorum', others.length + 1))
-      const proven = others.filter(node => matched.has(node)).length >= majority
-      if (proven || !owned) done.push(slot)
+      if (filling.has(slot) && (!this.#owned.has(slot) || this.#isProven(slot))) done.push(slot)
     }
-    await replica.filling.end(done)
+    await filling.end(done)
   }
 
-  /** True when every slot this node will own is matched under one view. */
+  /** Slots that were somebody else's until now are filled before they count. */
+  #noteView(): void {
+    const before = this.#owned
+    this.#owned = this.#ownedSlots()
+    const gained = [...this.#owned].filter(slot => !before.has(slot))
+    if (gained.length > 0) this.#later(this.#components.replica.filling.begin(gained))
+  }
+
+  #noteExchange({ peer, complete, generation }: Exchanged): void {
+    const { filling } = this.#components.replica
+    if (this.#generation !== filling.generation) this.#matched.clear()
+    this.#generation = filling.generation
+    if (complete && generation === filling.generation) this.#matched.add(peer)
+    this.#later(this.settle())
+  }
+
+  /** What counts in memory already and only has to reach the disk. */
+  #later(saved: Promise<void>): void {
+    saved.catch((error: unknown) =>
+      this.#components.log.warn('filling-not-saved', { error: String(error) })
+    )
+  }
+
+  #ownedSlots(): ReadonlySet<number> {
+    const { view, id } = this.#components.membership
+    const owned = new Set<number>()
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const { current, next } = view.ownersOf(slot)
+      if (current.includes(id) || next.includes(id)) owned.add(slot)
+    }
+    return owned
+  }
+
+  #isProven(slot: number): boolean {
+    const { membership, liveness } = this.#components
+    const { current } = membership.view.ownersOf(slot)
+    const others = current.filter(node => node !== membership.id)
+    const missing = others.filter(node => !this.#matched.has(node))
+    const self = current.length - others.length
+    const spare = Math.max(0, needed('quorum', current.length) - 1 - self)
+    return missing.length <= spare && !missing.some(node => liveness.isAlive(node))
+  }
+
+  /** One exchange with each owner, under one view; true when nothing is filling after it. */
   async #fill(signal: AbortSignal): Promise<boolean> {
-    const { membership } = this.#components
+    const { membership, replica } = this.#components
     await this.#agree()
     const before = membership.view.fingerprint
-    const matched = new Set<NodeId>()
-    for (const peer of this.#sources()) {
-      if ((await this.#exchange(peer, signal))?.complete) matched.add(peer)
-    }
-    return membership.view.fingerprint === before && this.#isFilled(matched)
+    for (const peer of this.#sources()) await this.#exchange(peer, signal)
+    await this.settle()
+    return membership.view.fingerprint === before && replica.filling.size === 0
   }
 
   /** Has every member that is alive see the view in which this node joins. */
@@ -94,28 +138,26 @@ export class Handoff {
     )
   }
 
-  async #exchange(peer: NodeId, signal: AbortSignal): Promise<Exchanged | undefined> {
+  async #exchange(peer: NodeId, signal: AbortSignal): Promise<void> {
     const { antiEntropy, log } = this.#components
     try {
       const report = await antiEntropy.exchange(peer, { settleMs: 0, signal })
       log.info('filled-from', { peer, rows: report.rowsReceived, bytes: report.bytesReceived })
-      return report
+      if (report.refusal !== undefined) throw report.refusal
     } catch (error) {
       signal.throwIfAborted()
+      if (error instanceof HearsayError && error.code === 'ERR_CLOCK_SKEW') throw behindError(error)
       log.info('filling-failed', { peer, error: String(error) })
-      return undefined
     }
   }
+}
 
-  #isFilled(matched: ReadonlySet<NodeId>): boolean {
-    const { membership } = this.#components
-    for (let slot = 0; slot < SLOTS; slot++) {
-      const { current, next } = membership.view.ownersOf(slot)
-      if (!next.includes(membership.id)) continue
-      const others = current.filter(node => node !== membership.id)
-      const count = others.filter(node => matched.has(node)).length
-      if (count < needed('quorum', others.length)) return false
-    }
-    return true
-  }
+/** The members hold rows that this clock says are from the future: it is this clock that is wrong. */
+function behindError(cause: Error): HearsayError {
+  return new HearsayError(
+    'ERR_CLOCK_SKEW',
+    'The clock of this machine is more than a minute behind those of the cluster; set it by NTP and ' +
+      'start again.',
+    { cause }
+  )
 }

@@ -12,6 +12,7 @@ const KEY = utf8('filling')
 export class Filling {
   readonly #store: Store
   readonly #slots = new Set<number>()
+  #generation = 0
 
   constructor(store: Store) {
     this.#store = store
@@ -29,9 +30,17 @@ export class Filling {
     return this.#slots.has(slot)
   }
 
+  /** Rises whenever slots begin to be filled: what was compared before proves nothing of them. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Counts from this call on; resolves when it is durable too. */
   async begin(slots: Iterable<number>): Promise<void> {
+    const before = this.size
     for (const slot of slots) this.#slots.add(slot)
-    await this.#save()
+    this.#generation++
+    if (this.size !== before) await this.#save()
   }
 
   async end(slots: Iterable<number>): Promise<void> {

@@ -17,6 +17,9 @@ export interface IdentityComponents {
   readonly log: Log
 }
 
+/** `moved`: copied or restored, so that it may be older than what was acknowledged. */
+export type Distrust = 'new' | 'not-closed-cleanly' | 'moved'
+
 interface Saved {
   readonly actor: Actor
   readonly time: Time
@@ -41,8 +44,11 @@ export class Identity {
     return this.#actor
   }
 
-  /** Before the first dot: decides about the actor, and marks the store as open on disk. */
-  async open(): Promise<void> {
+  /**
+   * Before the first dot: decides about the actor, and marks the store as open on disk. Resolves with
+   * why the copy is not trusted, if so.
+   */
+  async open(): Promise<Distrust | undefined> {
     const { store } = this.#components
     const saved = readSaved(store.get('meta', KEY))
     this.#time = saved?.time ?? TIME_ZERO
@@ -51,6 +57,7 @@ export class Identity {
       this.#actor = saved.actor
       await this.#save(false)
     } else await this.rotate(reason ?? 'new')
+    return reason
   }
 
   /** After the last dot: the next start may go on as the same actor. */
@@ -90,7 +97,7 @@ export class Identity {
   }
 }
 
-function distrust(saved: Saved | undefined, place: string): string | undefined {
+function distrust(saved: Saved | undefined, place: string): Distrust | undefined {
   if (saved === undefined) return 'new'
   if (!saved.clean) return 'not-closed-cleanly'
   return saved.place === place ? undefined : 'moved'

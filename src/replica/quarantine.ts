@@ -1,7 +1,7 @@
 /**
  * Rows that cannot be used, kept aside with the reason so that nothing is lost and nobody is blocked:
- * damaged on disk, malformed on arrival, or from too far in the future. A key whose own row was
- * damaged is *lost* until a peer's whole row has arrived: this replica does not vote "absent".
+ * damaged on disk, malformed on arrival, or from too far in the future. The slot of a damaged row is
+ * being filled from then on, and so does not vote "absent": see filling.ts.
  */
 import type { Clock, Log, Meter, Store, StoreWrite } from '../ports.ts'
 import { equal, nameOf } from '../util/bytes.ts'
@@ -31,7 +31,6 @@ const reasons: readonly unknown[] = ['damaged', 'malformed', 'ahead'] satisfies 
 export class Quarantine {
   readonly #components: QuarantineComponents
   readonly #sizes = new Map<string, number>()
-  readonly #lost = new Set<string>()
   #bytes = 0
 
   constructor(components: QuarantineComponents) {
@@ -43,10 +42,6 @@ export class Quarantine {
     return this.#sizes.size
   }
 
-  isLost(id: Uint8Array): boolean {
-    return this.#lost.has(nameOf(id))
-  }
-
   /** What to commit to keep a row aside; nothing when there is no room (the row is then dropped). */
   add(id: Uint8Array, reason: Reason, delta: boolean, bytes: Uint8Array): StoreWrite[] {
     const { clock, log, meter } = this.#components
@@ -54,7 +49,7 @@ export class Quarantine {
     log.warn('row-quarantined', { reason, bytes: bytes.length })
     const row = { reason, atMs: clock.wallMs(), delta, bytes }
     const full = this.size >= QUARANTINE_ROWS_MAX || this.#bytes > QUARANTINE_BYTES_MAX
-    if (reason !== 'damaged' && (full || this.isLost(id))) return []
+    if (reason !== 'damaged' && full) return []
     const value = pack([reason, row.atMs, delta, bytes])
     return [{ space: 'quarantine', key: id, value }]
   }
@@ -71,7 +66,7 @@ export class Quarantine {
     return done ? [{ space: 'quarantine', key: id, value: undefined }] : []
   }
 
-  /** Has what `add` and `joined` gave take effect. Before its commit, a lost row is still lost. */
+  /** Has what `add` and `joined` gave take effect, once it is committed. */
   committed(writes: readonly StoreWrite[]): void {
     for (const { key, value } of writes) {
       const row = value && readRow(value)
@@ -91,14 +86,12 @@ export class Quarantine {
     const name = nameOf(id)
     this.#bytes += row.bytes.length - (this.#sizes.get(name) ?? 0)
     this.#sizes.set(name, row.bytes.length)
-    if (row.reason === 'damaged') this.#lost.add(name)
   }
 
   #forget(id: Uint8Array): void {
     const name = nameOf(id)
     this.#bytes -= this.#sizes.get(name) ?? 0
     this.#sizes.delete(name)
-    this.#lost.delete(name)
   }
 }
 

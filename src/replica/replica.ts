@@ -8,7 +8,7 @@
  *
  * One batch is under way at a time, so that two changes of one key always see each other.
  */
-import type { Forest } from '../digest/forest.ts'
+import { SLOTS, type Forest } from '../digest/forest.ts'
 import { HearsayError } from '../errors.ts'
 import { newestDot } from '../lattice/context.ts'
 import type { Dot } from '../lattice/dot.ts'
@@ -26,7 +26,9 @@ import { Rows, type Damaged, type Place } from './rows.ts'
 
 export const ROW_BYTES_MAX = 1024 * 1024
 const BATCH_JOBS_MAX = 1_024
+const BATCH_BYTES_MAX = 8 * 1024 * 1024
 const QUEUE_JOBS_MAX = 16_384
+const QUEUE_BYTES_MAX = 128 * 1024 * 1024
 
 export interface ReplicaComponents {
   readonly store: Store
@@ -92,7 +94,8 @@ export class Replica {
   readonly filling: Filling
   readonly #components: ReplicaComponents
   readonly #queue: Job[] = []
-  readonly #damaged: Damaged[] = []
+  #queuedBytes = 0
+  readonly #damaged = new Map<string, Damaged>()
   #working: Promise<void> | undefined
   #closed = false
 
@@ -109,9 +112,15 @@ export class Replica {
   }
 
   async open(): Promise<void> {
-    await this.identity.open()
+    const distrust = await this.identity.open()
+    if (distrust === 'moved') await this.distrust()
     this.keeper.build()
     await this.#work()
+  }
+
+  /** What is here may be older than what was acknowledged: nothing of it counts until compared. */
+  distrust(): Promise<void> {
+    return this.filling.begin(Array.from({ length: SLOTS }, (_, slot) => slot))
   }
 
   /** Resolves when every accepted change is committed. Further ones are refused. */
@@ -127,7 +136,7 @@ export class Replica {
     if (!this.#isWhole(place)) return { answer: 'unknown' }
     const stored = this.rows.read(place)
     if (stored !== undefined) return { answer: 'row', row: stored.row }
-    return { answer: this.#damaged.length > 0 ? 'unknown' : 'absent' }
+    return { answer: this.#damaged.size > 0 ? 'unknown' : 'absent' }
   }
 
   /** Whether a write of this key may be coordinated here: only on a row that is surely whole. */
@@ -160,13 +169,15 @@ export class Replica {
     }
   }
 
-  #isWhole({ id, slot }: Place): boolean {
-    return !this.quarantine.isLost(id) && !this.filling.has(slot)
+  #isWhole({ slot }: Place): boolean {
+    return !this.filling.has(slot)
   }
 
   #enqueue(key: Uint8Array, change: Change, flush: boolean): Promise<Mutated | Applied> {
     if (this.#closed) return Promise.reject(closedError())
-    if (this.#queue.length >= QUEUE_JOBS_MAX) return Promise.reject(overloadedError())
+    const full = this.#queue.length >= QUEUE_JOBS_MAX || this.#queuedBytes >= QUEUE_BYTES_MAX
+    if (full) return Promise.reject(overloadedError())
+    this.#queuedBytes += sizeOf(change)
     return new Promise((resolve, reject) => {
       this.#queue.push({ place: this.rows.locate(key), change, flush, resolve, reject })
       void this.#work()
@@ -182,10 +193,10 @@ export class Replica {
   async #drain(): Promise<void> {
     // Jobs of one turn go into one batch.
     await Promise.resolve()
-    while (this.#queue.length > 0 || this.#damaged.length > 0) {
-      const jobs = this.#queue.splice(0, BATCH_JOBS_MAX)
+    while (this.#queue.length > 0 || this.#damaged.size > 0) {
+      const jobs = this.#take()
       try {
-        if (this.#damaged.length > 0) await this.#setAside()
+        if (this.#damaged.size > 0) await this.#setAside()
         await this.#batch(jobs)
       } catch (error) {
         for (const job of jobs) job.reject(error as Error)
@@ -198,15 +209,26 @@ export class Replica {
     this.#working = undefined
   }
 
-  async #batch(jobs: readonly Job[]): Promise<void> {
+  #take(): Job[] {
+    const jobs = this.#queue.splice(0, BATCH_JOBS_MAX)
+    for (const { change } of jobs) this.#queuedBytes -= sizeOf(change)
+    return jobs
+  }
+
+  /** Puts back what would make the batch too large to be joined and committed quickly. */
+  #untake(jobs: readonly Job[]): void {
+    this.#queue.unshift(...jobs)
+    for (const { change } of jobs) this.#queuedBytes += sizeOf(change)
+  }
+
+  /** Leaves in `jobs` those it was for. */
+  async #batch(jobs: Job[]): Promise<void> {
     const staged = new Map<string, Staged>()
     const extra: StoreWrite[] = []
-    for (const job of jobs) {
-      try {
-        extra.push(...this.#stage(staged, job))
-      } catch (error) {
-        job.reject(error as Error)
-      }
+    let bytes = 0
+    for (const [i, job] of jobs.entries()) {
+      if (bytes > BATCH_BYTES_MAX) this.#untake(jobs.splice(i))
+      else bytes += this.#tryStage(staged, extra, job)
     }
     const changed = [...staged.values()].filter(each => each.value !== undefined)
     const writes = [...changed.map(writeOf), ...extra]
@@ -214,12 +236,33 @@ export class Replica {
     if (writes.length > 0 || flush) {
       await this.#components.store.commit(writes, flush ? 'flush' : 'commit')
     }
-    for (const { place, before, digest } of changed) {
-      this.keeper.replace(place, before, digest as Uint8Array)
-    }
     this.quarantine.committed(extra)
-    this.keeper.fit(new Set(changed.map(({ place }) => place.slot)))
+    this.#reflect(changed)
     for (const each of staged.values()) for (const settle of each.settles) settle()
+  }
+
+  /** Brings the forest up to what is committed. What is committed is acknowledged even if this fails. */
+  #reflect(changed: readonly Staged[]): void {
+    const slots = new Set(changed.map(({ place }) => place.slot))
+    try {
+      for (const { place, before, digest } of changed) {
+        this.keeper.replace(place, before, digest as Uint8Array)
+      }
+      this.keeper.fit(slots)
+    } catch (error) {
+      this.#components.log.warn('forest-behind', { error: String(error), slots: slots.size })
+    }
+  }
+
+  /** Returns how many bytes the job adds to the batch. */
+  #tryStage(staged: Map<string, Staged>, extra: StoreWrite[], job: Job): number {
+    try {
+      extra.push(...this.#stage(staged, job))
+      return staged.get(nameOf(job.place.id))?.bytes.length ?? 0
+    } catch (error) {
+      job.reject(error as Error)
+      return 0
+    }
   }
 
   /** Joins one job into its row; returns what else has to be committed with it. */
@@ -243,7 +286,7 @@ export class Replica {
   }
 
   #mutate(current: Staged, mutation: Mutation): Delta {
-    if (this.quarantine.isLost(current.place.id)) throw lostError()
+    if (!this.#isWhole(current.place)) throw lostError()
     const newest = newestDot(current.row.context)
     if (newest !== undefined) this.identity.observe(newest.time)
     const delta = mutation(current.row, this.identity.nextDot())
@@ -289,23 +332,26 @@ export class Replica {
   }
 
   #isDamaged(id: Uint8Array): boolean {
-    return this.#damaged.some(damaged => equal(damaged.id, id))
+    return this.#damaged.has(nameOf(id))
   }
 
   #found(damaged: Damaged): void {
     if (this.#isDamaged(damaged.id)) return
-    this.#damaged.push(damaged)
+    this.#damaged.set(nameOf(damaged.id), damaged)
     if (!this.#closed) void this.#work()
   }
 
-  /** Moves damaged rows out of the way: they count as lost, and the actor can no longer be trusted. */
+  /**
+   * Moves damaged rows out of the way. Their slots count as not held until they have been compared
+   * with the other owners, and the actor can no longer be trusted.
+   */
   async #setAside(): Promise<void> {
     const { store } = this.#components
-    const found = this.#damaged.length
+    const found = [...this.#damaged.values()]
     // One that was overwritten by what was read of it before is as good as new.
-    const damaged = this.#damaged.filter(({ id, value }) =>
-      equal(store.get('rows', id) ?? value, value)
-    )
+    const damaged = found.filter(({ id, value }) => equal(store.get('rows', id) ?? value, value))
+    const slots = new Set(damaged.flatMap(({ id }) => parseRowKey(id)?.slot ?? []))
+    await this.filling.begin(slots)
     const kept = damaged.flatMap(({ id, value }) =>
       this.quarantine.add(id, 'damaged', false, value)
     )
@@ -313,14 +359,18 @@ export class Replica {
     await store.commit([...gone, ...kept], 'flush')
     this.quarantine.committed(kept)
     await this.identity.rotate('damaged-rows')
-    this.#damaged.splice(0, found)
-    const slots = new Set(damaged.map(({ id }) => parseRowKey(id)?.slot))
-    for (const slot of slots) if (slot !== undefined) this.keeper.rebuild(slot)
+    for (const { id } of found) this.#damaged.delete(nameOf(id))
+    for (const slot of slots) this.keeper.rebuild(slot)
   }
 }
 
 function writeOf({ place, value }: Staged): StoreWrite {
   return { space: 'rows', key: place.id, value }
+}
+
+/** What a waiting change keeps in memory, beyond what its caller keeps anyway. */
+function sizeOf(change: Change): number {
+  return change.kind === 'mutation' ? 0 : change.bytes.length
 }
 
 function timeOfChange(change: Row | Delta | undefined) {
@@ -341,12 +391,12 @@ function refusal(reason: Reason): HearsayError {
 function lostError(): HearsayError {
   return new HearsayError(
     'ERR_CORRUPT',
-    'The row of this key was damaged on the disk of this node and is being fetched from the others; ' +
-      'try again in a moment.'
+    'This node does not hold the whole row of this key at the moment and is comparing it with the ' +
+      'other owners; try again in a moment.'
   )
 }
 
-function rowSizeError(bytes: number): HearsayError {
+export function rowSizeError(bytes: number): HearsayError {
   return new HearsayError(
     'ERR_ROW_SIZE',
     `The row would take ${bytes} bytes and a row has at most ${ROW_BYTES_MAX}; split the value over ` +
@@ -357,7 +407,7 @@ function rowSizeError(bytes: number): HearsayError {
 function overloadedError(): HearsayError {
   return new HearsayError(
     'ERR_OVERLOADED',
-    `More than ${QUEUE_JOBS_MAX} changes wait for this disk; try again more slowly.`
+    `Too many changes wait for the disk of this node; try again more slowly.`
   )
 }
 

@@ -40,7 +40,7 @@ export async function explainCommit(error: unknown, path: string): Promise<Store
   return new StoreError(
     `Could not write to ${path}: ${reason(cause)}. Then restart the node: what was acknowledged is ` +
       'kept; whether the last write is, is unknown.',
-    { cause }
+    { cause, isOutcomeUnknown: true }
   )
 }
 
