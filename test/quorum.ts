@@ -185,8 +185,9 @@ t.test('a read', async t => {
     read.answer(a, is(one))
     read.answer(b, is(two))
     read.answer(c, { answer: 'absent' })
-    const { row, behind } = read.result()
+    const { row, behind, answered } = read.result()
     t.equal(hex(encodeRow(row)), hex(encodeRow(two)))
+    t.same(answered, [a, b, c])
     t.same(behind, [a, c])
   })
 
@@ -213,7 +214,10 @@ t.test('a read', async t => {
     read.answer(a, is(one))
     t.equal(read.outcome, 'reached')
     read.answer(b, is(two))
-    t.same(read.result().behind, [a])
+    const result = read.result()
+    t.same(result.behind, [a])
+    read.answer(c, { answer: 'absent' })
+    t.same(result.answered, [a, b], 'but not of who is later than the result')
   })
 })
 

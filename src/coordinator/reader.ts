@@ -118,12 +118,12 @@ export class Reader {
   async #finish(read: Read, request: ReadRequest): Promise<ReadResult> {
     const outcome = read.result()
     const repaired = await this.#repair(outcome, request)
-    const confirmed = read.acknowledged.length - outcome.behind.length + repaired.length
-    if (confirmed < read.needed) {
-      const failures = new Map(
-        outcome.behind.map(node => [node, new Error('it could not be repaired')])
-      )
-      throw new QuorumFailedError('read', read.needed, read.acknowledged, failures)
+    const stale = outcome.behind.filter(node => !repaired.includes(node))
+    // Whoever answers during the repair is not counted: nobody has compared what it holds.
+    const confirmed = outcome.answered.filter(node => !stale.includes(node))
+    if (confirmed.length < read.needed) {
+      const failures = new Map(stale.map(node => [node, new Error('it could not be repaired')]))
+      throw new QuorumFailedError('read', read.needed, confirmed, failures)
     }
     const best = winner(outcome.row)
     return {

@@ -23,7 +23,9 @@ export type ReplicaAnswer =
 export interface ReadOutcome {
   /** The join of all answers; `ROW_EMPTY` when every answer was an absence. */
   readonly row: Row
-  /** Who answered with less than `row`. */
+  /** Whose answers are in `row`. Who answers later is in none of these. */
+  readonly answered: readonly NodeId[]
+  /** Those of them that answered with less than `row`. */
   readonly behind: readonly NodeId[]
 }
 
@@ -71,13 +73,12 @@ export class Read {
   }
 
   result(): ReadOutcome {
-    const rows = this.acknowledged.map(node => [node, rowOf(this.answers.get(node))] as const)
-    const row = rows.reduce((sum, [, each]) => join(sum, each), ROW_EMPTY)
+    const answered = this.acknowledged
+    const rows = answered.map(node => rowOf(this.answers.get(node)))
+    const row = rows.reduce(join, ROW_EMPTY)
     const bytes = encodeRow(row)
-    return {
-      row,
-      behind: rows.filter(([, each]) => !equal(encodeRow(each), bytes)).map(([node]) => node)
-    }
+    const isBehind = (_: NodeId, i: number) => !equal(encodeRow(rows[i] as Row), bytes)
+    return { row, answered, behind: answered.filter(isBehind) }
   }
 }
 
