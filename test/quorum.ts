@@ -86,6 +86,19 @@ t.test('a tally', async t => {
     t.equal(other.outcome, 'impossible', 'the first group cannot reach it any more')
   })
 
+  t.test('tells what the group needs and has that lacks most', async t => {
+    const tally = new Tally([
+      { owners: [a, b, c], needed: 2 },
+      { owners: [c, d], needed: 2 }
+    ])
+    t.same(tally.shortest, { needed: 2, acknowledged: [] })
+    tally.acknowledge(a)
+    tally.acknowledge(b)
+    t.same(tally.shortest, { needed: 2, acknowledged: [] }, 'neither of them is in it')
+    tally.acknowledge(d)
+    t.same(tally.shortest, { needed: 2, acknowledged: [d] })
+  })
+
   t.test('is impossible exactly when too many have refused', async t => {
     const tally = new Tally([{ owners: [a, b, c], needed: 2 }])
     tally.refuse(a, no)

@@ -7,18 +7,19 @@ import type { Timers } from '../ports.ts'
  */
 export const GRACE_MS = 500
 
-export interface WaitOptions {
+export interface WaitOptions<T> {
   readonly timeoutMs: number
   readonly signal?: AbortSignal | undefined
-  /** The error to reject with when the time is up. */
-  readonly onTimeout: () => Error
+  /** What there is to say when the time is up; an error is thrown. */
+  readonly onTimeout: () => T
 }
 
 /** Rejects with the signal's reason when aborted. The work itself goes on. */
-export function within<T>(timers: Timers, work: Promise<T>, options: WaitOptions): Promise<T> {
-  const { timeoutMs, signal, onTimeout } = options
+export function within<T>(timers: Timers, work: Promise<T>, options: WaitOptions<T>): Promise<T> {
+  const { timeoutMs, signal } = options
+  const onTimeout = async () => options.onTimeout()
   return new Promise((resolve, reject) => {
-    const cancel = timers.after(timeoutMs, () => settle(() => reject(onTimeout())))
+    const cancel = timers.after(timeoutMs, () => settle(() => resolve(onTimeout())))
     const onAbort = () => settle(() => reject(signal?.reason as Error))
     const settle = (act: () => void) => {
       cancel()

@@ -56,7 +56,9 @@ export class Reader {
     const { timers } = this.#components
     const { timeoutMs, signal } = request
     let read = this.#begin(request)
-    const onTimeout = () => new TimeoutError('read', read.needed, read.acknowledged, timeoutMs)
+    const onTimeout = () => {
+      throw new TimeoutError('read', read.needed, read.acknowledged, timeoutMs)
+    }
     const work = async (): Promise<ReadResult> => {
       const owners = this.#owners(request.key)
       await this.#ask(read, request)

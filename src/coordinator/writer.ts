@@ -14,7 +14,7 @@ import type { Membership } from '../cluster/membership.ts'
 import { QuorumFailedError, TimeoutError, UnavailableError } from '../errors.ts'
 import { printDot } from '../lattice/dot.ts'
 import { encodeDelta } from '../lattice/encode.ts'
-import type { Log, Timers } from '../ports.ts'
+import type { Clock, Log, Timers } from '../ports.ts'
 import type { Level } from '../quorum/level.ts'
 import type { Tally } from '../quorum/tally.ts'
 import { Write, type Owners } from '../quorum/write.ts'
@@ -30,6 +30,7 @@ export interface WriterComponents {
   readonly membership: Membership
   readonly liveness: Liveness
   readonly fanout: Fanout
+  readonly clock: Clock
   readonly timers: Timers
   readonly log: Log
   /** Keeps the row of a key for an owner that did not acknowledge it; resolves when that is durable. */
@@ -80,19 +81,22 @@ class Round {
   }
 
   async run(): Promise<Written> {
-    const { timers } = this.#components
+    const { clock, timers } = this.#components
     const { timeoutMs, signal } = this.#request
-    const onTimeout = () =>
-      new TimeoutError('write', this.#tally.needed, this.#acknowledged, timeoutMs)
+    const end = clock.monoMs() + timeoutMs
+    const onTimeout = () => {
+      const { needed, acknowledged } = this.#tally.shortest
+      throw new TimeoutError('write', needed, acknowledged, timeoutMs)
+    }
     const { delta } = await within(timers, this.#write(), { timeoutMs, signal, onTimeout })
-    await Promise.all(this.#hinting)
-    if (this.#tally.outcome !== 'reached') {
-      const { needed, failures } = this.#tally
-      throw new QuorumFailedError('write', needed, this.#acknowledged, failures)
+    await this.#hintsKept(Math.max(0, end - clock.monoMs()))
+    const { outcome, shortest, acknowledged, failures } = this.#tally
+    if (outcome !== 'reached') {
+      throw new QuorumFailedError('write', shortest.needed, shortest.acknowledged, failures)
     }
     return {
       version: printDot(delta.dot),
-      acknowledged: this.#acknowledged,
+      acknowledged: [...acknowledged],
       hinted: [...this.#hinted]
     }
   }
@@ -104,8 +108,11 @@ class Round {
     return mutated
   }
 
-  get #acknowledged(): readonly NodeId[] {
-    return [...this.#tally.acknowledged]
+  /** What is decided is told in time, also when the disk is slow to keep the hints. */
+  async #hintsKept(timeoutMs: number): Promise<void> {
+    const { signal } = this.#request
+    const options = { timeoutMs, signal, onTimeout: () => [] }
+    await within(this.#components.timers, Promise.all(this.#hinting), options)
   }
 
   /** Until the level is decided under the owners of that moment. */

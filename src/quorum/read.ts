@@ -31,17 +31,15 @@ export interface ReadOutcome {
 
 export class Read {
   readonly answers = new Map<NodeId, ReplicaAnswer>()
+  readonly needed: number
   readonly #tally: Tally
   readonly #candidates: NodeId[]
 
   /** `candidates`: the owners that are alive, in the order to ask them; none twice. */
   constructor(candidates: readonly NodeId[], needed: number) {
+    this.needed = needed
     this.#candidates = [...candidates]
     this.#tally = new Tally([{ owners: candidates, needed }])
-  }
-
-  get needed(): number {
-    return this.#tally.needed
   }
 
   get outcome(): Outcome {

@@ -9,6 +9,12 @@ export interface Group {
   readonly needed: number
 }
 
+/** How far one group has come. */
+export interface Progress {
+  readonly needed: number
+  readonly acknowledged: readonly NodeId[]
+}
+
 export type Outcome = 'pending' | 'reached' | 'impossible'
 
 export class Tally {
@@ -36,9 +42,13 @@ export class Tally {
       : 'pending'
   }
 
-  /** The most that any group asks for: what an error reports as needed. */
-  get needed(): number {
-    return Math.max(...this.groups.map(group => group.needed))
+  /** Of the group that lacks most: what an error reports. There has to be a group. */
+  get shortest(): Progress {
+    const all = this.groups.map(({ owners, needed }) => ({
+      needed,
+      acknowledged: owners.filter(node => this.acknowledged.has(node))
+    }))
+    return all.reduce((a, b) => (lacking(b) > lacking(a) ? b : a))
   }
 
   #count(group: Group): number {
@@ -48,4 +58,8 @@ export class Tally {
   #possible(group: Group): number {
     return group.owners.filter(node => !this.failures.has(node)).length
   }
+}
+
+function lacking({ needed, acknowledged }: Progress): number {
+  return needed - acknowledged.length
 }
