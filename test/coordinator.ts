@@ -2,10 +2,19 @@ import t from 'tap'
 import type { Fanout } from '../src/coordinator/fanout.ts'
 import type { Liveness } from '../src/cluster/liveness.ts'
 import type { Membership } from '../src/cluster/membership.ts'
+import { Coordinator } from '../src/coordinator/coordinator.ts'
 import { Reader } from '../src/coordinator/reader.ts'
 import { Writer } from '../src/coordinator/writer.ts'
-import { QuorumFailedError } from '../src/errors.ts'
+import {
+  HearsayError,
+  NetworkError,
+  QuorumFailedError,
+  RemoteError,
+  TimeoutError,
+  UnavailableError
+} from '../src/errors.ts'
 import { timeOf } from '../src/lattice/hlc.ts'
+import type { Network } from '../src/ports.ts'
 import { assign, joinDelta, ROW_EMPTY } from '../src/lattice/row.ts'
 import type { ReplicaAnswer } from '../src/quorum/read.ts'
 import type { Owners } from '../src/quorum/write.ts'
@@ -13,6 +22,7 @@ import type { Mutated, Replica } from '../src/replica/replica.ts'
 import { utf8 } from '../src/util/bytes.ts'
 import { Counters } from '../src/util/counters.ts'
 import type { NodeId } from '../src/util/node-id.ts'
+import { decodeForward, encodeFailure, encodeWritten } from '../src/wire/forward.ts'
 import { HandTime, turn } from './fixtures/hand-time.ts'
 import { setTo, silent } from './fixtures/engine-parts.ts'
 import { actor } from './fixtures/lattice-arbitrary.ts'
@@ -21,6 +31,7 @@ const [a, b, c, d] = ['a', 'b', 'c', 'd'] as unknown as [NodeId, NodeId, NodeId,
 const owners = [a, b, c]
 const key = utf8('k')
 
+const never = new Promise<never>(() => {})
 const delta = assign(ROW_EMPTY, utf8('v'), { actor: actor(1), time: timeOf(1) })
 
 /** A promise that the test settles. */
@@ -82,7 +93,6 @@ t.test('a quorum read', async t => {
 })
 
 t.test('a write', async t => {
-  const never = new Promise<never>(() => {})
   const request = { key, mutation: setTo('v'), level: 'quorum' as const, flush: false }
 
   interface Parts {
@@ -146,5 +156,186 @@ t.test('a write', async t => {
     const late = down.writer.write(all).catch((error: unknown) => error)
     await down.time.pass(100)
     t.match(await late, { message: /got 1 of 2 answers/ })
+  })
+})
+
+t.test('a write through a node that does not own the key', async t => {
+  const written = { version: 'v', acknowledged: [a], hinted: [] }
+  const done = encodeWritten(written)
+  const unsent = new NetworkError('no way', true)
+  const write = {
+    key,
+    value: utf8('v'),
+    level: 'quorum' as const,
+    flush: false,
+    timeoutMs: 1_000
+  }
+
+  interface Asked {
+    readonly node: NodeId
+    /** What the owner was given to answer in. */
+    readonly timeoutMs: number
+    /** How long the answer is waited for. */
+    readonly deadlineMs: number
+  }
+
+  interface Parts {
+    readonly connected?: readonly NodeId[]
+    readonly down?: readonly NodeId[]
+  }
+
+  /** `answer` stands for the owners; those that never answer are given up when the time is up. */
+  function through(
+    answer: (node: NodeId) => Promise<Uint8Array>,
+    { connected = owners, down = [] }: Parts = {}
+  ) {
+    const time = new HandTime()
+    const asked: Asked[] = []
+    const ask = (node: NodeId, _: string, body: Uint8Array, options: { deadlineMs: number }) => {
+      const { deadlineMs } = options
+      asked.push({ node, deadlineMs, timeoutMs: decodeForward(body)?.timeoutMs as number })
+      const late = new NetworkError('late', !connected.includes(node))
+      return Promise.race([
+        answer(node),
+        new Promise<never>((_, reject) => time.after(deadlineMs, () => reject(late)))
+      ])
+    }
+    const view = { ownersOf: () => ({ current: owners, next: owners }) }
+    const isAlive = (node: NodeId) => !down.includes(node)
+    const coordinator = new Coordinator({
+      replica: {} as Replica,
+      writer: {} as Writer,
+      membership: { id: d, view, serve: () => {}, ask } as unknown as Membership,
+      liveness: {
+        isAlive,
+        inOrder: (nodes: NodeId[]) => nodes.filter(isAlive)
+      } as unknown as Liveness,
+      network: { connected: () => connected } as unknown as Network,
+      clock: time
+    })
+    const run = (options: Partial<typeof write> = {}) =>
+      coordinator.write({ ...write, ...options }).catch((error: unknown) => error)
+    return { time, asked, run, nodes: () => asked.map(({ node }) => node) }
+  }
+
+  t.test('asks the next owner while it is certain that nothing was done', async t => {
+    const refusals: (() => Promise<Uint8Array>)[] = [
+      () => Promise.reject(unsent),
+      () => Promise.resolve(encodeFailure(new HearsayError('ERR_CORRUPT', 'not whole'))),
+      () => Promise.resolve(encodeFailure(new HearsayError('ERR_CLOSED', 'closed'))),
+      () => Promise.resolve(encodeFailure(new HearsayError('ERR_OVERLOADED', 'busy'))),
+      () => Promise.reject(new RemoteError('ERR_CLOSED', 'closed')),
+      () => Promise.reject(new RemoteError('ERR_OVERLOADED', 'busy')),
+      () => Promise.reject(new HearsayError('ERR_OVERLOADED', 'too many wait here')),
+      () => Promise.reject(new HearsayError('ERR_NETWORK', 'The members changed too often.'))
+    ]
+    for (const refuse of refusals) {
+      const { run, nodes } = through(node => (node === c ? Promise.resolve(done) : refuse()))
+      t.same(await run(), written, `${refuse}`)
+      t.same(nodes(), [a, b, c])
+    }
+  })
+
+  t.test('asks nobody else once something may have been done', async t => {
+    const ends: [() => Promise<Uint8Array>, object][] = [
+      [() => Promise.reject(new NetworkError('gone', false)), { code: 'ERR_TIMEOUT' }],
+      [() => Promise.reject(new RemoteError('ERR_INTERNAL', 'oh')), { code: 'ERR_REMOTE' }],
+      [() => Promise.resolve(utf8('gibberish')), { code: 'ERR_PROTOCOL' }],
+      [
+        () => Promise.resolve(encodeFailure(new HearsayError('ERR_STORE', 'full'))),
+        { code: 'ERR_STORE' }
+      ]
+    ]
+    for (const [end, expected] of ends) {
+      const { run, nodes } = through(end)
+      t.match(await run(), expected)
+      t.same(nodes(), [a])
+    }
+  })
+
+  t.test('is unavailable only when too few owners are alive, and says how many are', async t => {
+    const few = await through(() => Promise.reject(unsent), { down: [b, c] }).run()
+    t.ok(few instanceof UnavailableError)
+    t.match(few, { needed: 2, alive: 1 })
+    const none = await through(() => Promise.reject(unsent), { down: owners }).run()
+    t.match(none, { code: 'ERR_UNAVAILABLE', needed: 2, alive: 0 })
+    const enough = await through(() => Promise.reject(unsent)).run()
+    t.match(enough, { code: 'ERR_NETWORK', message: /nothing was stored.*no way/ })
+    const closed = encodeFailure(new HearsayError('ERR_CLOSED', 'The node is closed.'))
+    const leaving = await through(() => Promise.resolve(closed)).run()
+    t.match(leaving, { code: 'ERR_NETWORK' }, 'it is not this node that is closed')
+  })
+
+  t.test('that no owner takes fails with what the last one said of the row', async t => {
+    const busy = encodeFailure(new HearsayError('ERR_OVERLOADED', 'busy'))
+    t.match(await through(() => Promise.resolve(busy)).run(), { code: 'ERR_OVERLOADED' })
+  })
+
+  t.test('takes no longer than it may, however many owners are asked', async t => {
+    const { time, asked, run } = through(async node => {
+      if (node === c) return never
+      await time.pass(300)
+      throw unsent
+    })
+    const ended = run()
+    await time.pass(1_000)
+    t.match(await ended, { code: 'ERR_TIMEOUT', needed: 2, acknowledged: [], timeoutMs: 1_000 })
+    t.same(
+      asked.map(({ deadlineMs }) => deadlineMs),
+      [1_000, 700, 400]
+    )
+    for (const each of asked) t.ok(each.timeoutMs < each.deadlineMs, 'and the answer is in time')
+  })
+
+  t.test('leaves time for the others while it dials one that may be behind a wall', async t => {
+    const { time, asked, run } = through(node => (node === c ? Promise.resolve(done) : never), {
+      connected: [c]
+    })
+    const ended = run()
+    await time.pass(999)
+    t.same(await ended, written)
+    t.same(
+      asked.map(({ node }) => node),
+      [a, b, c]
+    )
+  })
+
+  t.test('says how long it took when an owner was lost', async t => {
+    const { time, run } = through(async () => {
+      await time.pass(20)
+      throw new NetworkError('gone', false)
+    })
+    const error = await run()
+    t.ok(error instanceof TimeoutError)
+    t.match(error, { needed: 2, timeoutMs: 20 })
+  })
+
+  t.test('says how long it took when an owner says that it took too long', async t => {
+    const { time, run } = through(async () => {
+      await time.pass(900)
+      return encodeFailure(new TimeoutError('write', 2, [a], 850))
+    })
+    t.match(await run(), { code: 'ERR_TIMEOUT', acknowledged: [a], timeoutMs: 900 })
+  })
+
+  t.test('that is given up is given up with the reason', async t => {
+    const reason = new Error('changed my mind')
+    const time = new HandTime()
+    const controller = new AbortController()
+    const membership = {
+      id: d,
+      view: { ownersOf: () => ({ current: owners, next: owners }) },
+      serve: () => {},
+      ask: async () => {
+        controller.abort(reason)
+        throw new NetworkError('given up', true)
+      }
+    } as unknown as Membership
+    const liveness = { inOrder: () => owners } as unknown as Liveness
+    const network = { connected: () => owners } as unknown as Network
+    const [replica, writer] = [{} as Replica, {} as Writer]
+    const parts = { replica, writer, membership, liveness, network, clock: time }
+    const ended = new Coordinator(parts).write(write, controller.signal)
+    t.equal(await ended.catch((error: unknown) => error), reason)
   })
 })

@@ -23,10 +23,6 @@ import { Counters } from '../src/util/counters.ts'
 import type { NodeId } from '../src/util/node-id.ts'
 import type { Timers } from '../src/ports.ts'
 import { AntiEntropy } from '../src/repair/anti-entropy.ts'
-import { Coordinator } from '../src/coordinator/coordinator.ts'
-import type { Replica } from '../src/replica/replica.ts'
-import type { Writer } from '../src/coordinator/writer.ts'
-import { encodeFailure, encodeWritten } from '../src/wire/forward.ts'
 import { decodeApply, encodeRefusals } from '../src/wire/rows.ts'
 import { encodeReply } from '../src/wire/view.ts'
 import { Hub, noTimers } from './fixtures/engine-network.ts'
@@ -750,6 +746,7 @@ t.test('a write', async t => {
     ]) {
       t.equal(await call.catch((error: unknown) => error), reason)
     }
+    await world.run(1_000)
     t.equal(applied(world), sent)
     t.equal(storedAt(world, 0, 'k'), undefined)
     world.fabric.cut(1, 0)
@@ -831,7 +828,9 @@ t.test('a write through a node that does not own the key', async t => {
       for (const to of [0, 1, 2]) if (host !== to) world.fabric.cut(host, to)
     const timeout = await failure({ timeoutMs: 200 })
     t.ok(timeout instanceof TimeoutError)
-    t.match(timeout, { needed: 2, timeoutMs: 200, acknowledged: [/^n[012]$/] })
+    t.match(timeout, { needed: 2, acknowledged: [/^n[012]$/] })
+    const { timeoutMs } = timeout as TimeoutError
+    t.ok(timeoutMs > 150 && timeoutMs <= 200, `it took ${timeoutMs} ms`)
   })
 
   t.test('fails with what the replicas said', async t => {
@@ -858,54 +857,6 @@ t.test('a write through a node that does not own the key', async t => {
     )
     t.ok(error instanceof UnavailableError)
     t.match(error, { verb: 'write', level: 'quorum', needed: 1, alive: 0 })
-  })
-
-  /** A node that owns nothing; `ask` stands for the owners `a`, `b` and `c`. */
-  function coordinatorOver(ask: (to: NodeId) => Promise<Uint8Array>): Coordinator {
-    const current = ['a', 'b', 'c'] as NodeId[]
-    const view = { ownersOf: () => ({ current, next: current }) }
-    const membership = { id: 'self', view, serve: () => {}, ask } as unknown as Membership
-    const liveness = { inOrder: (nodes: NodeId[]) => nodes } as unknown as Liveness
-    const [replica, writer] = [{} as Replica, {} as Writer]
-    return new Coordinator({ replica, membership, liveness, writer })
-  }
-  const write = {
-    key: utf8('k'),
-    value: utf8('v'),
-    level: 'quorum' as const,
-    flush: false,
-    timeoutMs: 1_000
-  }
-
-  t.test('asks the next owner while it is certain that nothing was done', async t => {
-    const asked: NodeId[] = []
-    const written = { version: 'v', acknowledged: [], hinted: [] }
-    const notWhole = new HearsayError('ERR_CORRUPT', 'not whole')
-    const coordinator = coordinatorOver(async to => {
-      asked.push(to)
-      if (to === 'a') throw new NetworkError('no way', true)
-      return to === 'b' ? encodeFailure(notWhole) : encodeWritten(written)
-    })
-    t.same(await coordinator.write(write), written)
-    t.same(asked, ['a', 'b', 'c'])
-  })
-
-  t.test('is unavailable, and surely not done, when no owner can be reached', async t => {
-    const coordinator = coordinatorOver(async () => {
-      throw new NetworkError('no way', true)
-    })
-    await t.rejects(coordinator.write(write), UnavailableError)
-    t.match(await coordinator.write(write).catch((e: unknown) => e), { needed: 2, alive: 0 })
-  })
-
-  t.test('asks nobody else once something may have been done', async t => {
-    const asked: NodeId[] = []
-    const coordinator = coordinatorOver(async to => {
-      asked.push(to)
-      throw new NetworkError('gone', false)
-    })
-    await t.rejects(coordinator.write(write), TimeoutError)
-    t.same(asked, ['a'])
   })
 
   t.test('says how many it needed when its owner falls silent', async t => {
