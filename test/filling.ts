@@ -1,0 +1,132 @@
+/** A slot that a node may not hold all of answers "unknown", however it came to be so. */
+import t from 'tap'
+import type { World } from './fixtures/sim/world.ts'
+import { backUp, createWorld, cut, formWorld, mend, runUntil } from './fixtures/engine-world.ts'
+import { text } from '../src/util/bytes.ts'
+
+const SLOTS = 16_384
+const isUp = (world: World, host: number) => world.host(host).node !== undefined
+const filling = (world: World, host: number) => world.node(host).status().fillingSlots
+const memberAt = (world: World, host: number, of: number) =>
+  world
+    .node(host)
+    .status()
+    .members.find(({ id }) => id === `n${of}`)
+
+async function answersOf(world: World, through: number, key: string) {
+  const { answers } = await world.until(world.node(through).read(key, { level: 'quorum' }))
+  return answers
+}
+
+t.test('a node that lost its data', async t => {
+  async function wiped() {
+    const world = await formWorld()
+    for (const host of [0, 2]) await world.until(world.node(host).pause('anti-entropy'))
+    for (const host of [0, 2]) await world.until(world.node(host).pause('hints'))
+    await world.stop(2)
+    await runUntil(world, () => memberAt(world, 0, 2)?.liveness === 'down')
+    await world.until(world.node(0).put('k', 'v', { level: 'two' }))
+    await world.stop(1)
+    world.wipe(1)
+    world.start(2)
+    await runUntil(world, () => isUp(world, 2))
+    return world
+  }
+
+  t.test('does not say that there was none, stays a member, and is filled', async t => {
+    const world = await wiped()
+    world.start(1)
+    await runUntil(world, () => isUp(world, 1))
+    t.equal(filling(world, 1), SLOTS)
+    t.equal(memberAt(world, 0, 1)?.state, 'up')
+    const answers = await answersOf(world, 1, 'k')
+    t.equal(answers.find(({ node }) => node === 'n1')?.answer, 'unknown')
+    t.equal(text((await world.until(world.node(2).get('k'))) as Uint8Array), 'v')
+    await runUntil(world, () => filling(world, 1) === 0)
+    t.equal(text((await world.until(world.node(1).get('k', { level: 'one' }))) as Uint8Array), 'v')
+    t.same(world.fabric.bugs, [])
+  })
+
+  t.test('is not filled by one who missed the write, while the other is away', async t => {
+    const world = await wiped()
+    world.start(1)
+    await runUntil(world, () => isUp(world, 1))
+    cut(world, 0, 1)
+    cut(world, 0, 2)
+    await world.run(30_000)
+    t.equal(filling(world, 1), SLOTS)
+    await t.rejects(world.until(world.node(2).get('k')), { code: 'ERR_QUORUM' })
+    mend(world, 0, 1)
+    mend(world, 0, 2)
+    await runUntil(world, () => filling(world, 1) === 0)
+  })
+})
+
+t.test('two that join at once do not own what they were never sent', async t => {
+  const world = await createWorld({ nodes: 5 })
+  for (const host of [0, 1, 2]) world.start(host)
+  await runUntil(world, () => [0, 1, 2].every(host => isUp(world, host)))
+  const keys = Array.from({ length: 100 }, (_, i) => `key ${i}`)
+  for (const key of keys) await world.until(world.node(0).put(key, key, { level: 'quorum' }))
+  for (const host of [1, 2]) cut(world, 4, host)
+  cut(world, 3, 4)
+  world.start(3)
+  world.start(4)
+  await runUntil(world, () => isUp(world, 3))
+  t.equal(memberAt(world, 3, 4)?.state, 'joining')
+  t.ok(filling(world, 3) > 0, 'slots that the other was to own fell to it')
+  for (const key of keys) {
+    const answers = await answersOf(world, 3, key)
+    t.notOk(
+      answers.some(({ answer }) => answer === 'absent'),
+      key
+    )
+  }
+  for (const host of [1, 2, 3]) mend(world, 4, host)
+  await runUntil(world, () => isUp(world, 4) && filling(world, 3) === 0 && filling(world, 4) === 0)
+  for (const key of keys) {
+    t.equal(text((await world.until(world.node(4).get(key))) as Uint8Array), key)
+  }
+  t.same(world.fabric.bugs, [])
+})
+
+t.test('a copy that was rolled back', async t => {
+  async function restored(place?: string) {
+    const world = await formWorld()
+    await world.until(world.node(0).put('k', 'old', { level: 'all' }))
+    await world.stop(1)
+    const backup = backUp(world.host(1).disk, place)
+    world.start(1)
+    await runUntil(world, () => isUp(world, 1))
+    const { actor } = world.node(1).status()
+    await world.until(world.node(1).put('k', 'new', { level: 'all' }))
+    await world.stop(1)
+    world.host(1).disk = backup
+    return { world, actor }
+  }
+
+  t.test('and meets nobody at its start is still noticed when it meets somebody', async t => {
+    const { world, actor } = await restored()
+    for (const other of [0, 2]) cut(world, 1, other)
+    world.start(1)
+    await runUntil(world, () => isUp(world, 1))
+    t.not(world.node(1).status().actor, actor, 'it writes under a name of its own until then')
+    for (const other of [0, 2]) mend(world, 1, other)
+    await runUntil(world, () => filling(world, 1) > 0)
+    await runUntil(world, () => filling(world, 1) === 0)
+    t.equal(
+      text((await world.until(world.node(1).get('k', { level: 'one' }))) as Uint8Array),
+      'new'
+    )
+  })
+
+  t.test('to another place knows by itself that it may be old', async t => {
+    const { world } = await restored('another disk')
+    for (const other of [0, 2]) cut(world, 1, other)
+    world.start(1)
+    await runUntil(world, () => isUp(world, 1))
+    t.equal(filling(world, 1), SLOTS)
+    for (const other of [0, 2]) mend(world, 1, other)
+    await runUntil(world, () => filling(world, 1) === 0)
+  })
+})
