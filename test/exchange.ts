@@ -95,7 +95,7 @@ t.test('an exchange', async t => {
         const again = await walk(there, here)
         if (!again.equal || again.roundTrips !== 1) throw new Error('they still find a difference')
       }),
-      { numRuns: 40 }
+      { numRuns: 25 }
     )
     t.pass()
   })
@@ -230,7 +230,7 @@ t.test('an exchange', async t => {
         await walk(here, there)
         if (!same(here, there)) throw new Error('the sides differ')
       }),
-      { numRuns: 20 }
+      { numRuns: 12 }
     )
     t.pass()
   })
@@ -414,7 +414,7 @@ t.test('against a peer that does not follow the protocol, an exchange ends', asy
         )
         if (error !== undefined && !(error instanceof HearsayError)) throw error
       }),
-      { numRuns: 60 }
+      { numRuns: 40 }
     )
     t.pass()
   })
