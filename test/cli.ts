@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -271,6 +271,26 @@ function badRequests({ first, place }: World): Case[] {
     }))
   ]
 }
+
+void t.test('a directory whose data is gone does not found its cluster again', async t => {
+  const first = await createNode(t)
+  const second = await createNode(t)
+  await first.start()
+  await second.start(await first.admin.invite())
+  await second.admin.put('kept', 'v', { level: 'all' })
+  await first.end('SIGTERM')
+  const invite = await second.admin.invite()
+  for (const file of ['data.mdb', 'data.mdb-lock']) {
+    await rm(join(first.directory, file), { force: true })
+  }
+  const refused = await hearsay(t, ['start', '--data', first.directory, ...quiet])
+  t.equal(refused.status, 1)
+  t.match(refused.stderr, /^hearsay: The data in .* is gone, .* give an invite of another node/)
+  const { peerId } = await first.start(invite)
+  t.equal(peerId, first.id, 'it is the same member as before')
+  await eventually('it is filled', async () => (await first.admin.status()).fillingSlots === 0)
+  t.same((await first.admin.read('kept', { level: 'all' })).answers.length, 2)
+})
 
 void t.test('a level that cannot be met because a node is down sends nothing', async t => {
   const { first, second } = await createWorld(t)
