@@ -163,6 +163,83 @@ t.test('hints', async t => {
     t.same(sent, [])
   })
 
+  t.test('go from the one that was written longest ago, also after a restart', async t => {
+    for (const restarts of [false, true]) {
+      const disk = new MemoryDisk()
+      const before = await createHints({ disk, ageMaxMs: 1_000 })
+      for (const key of ['b', 'c', 'a', 'b']) {
+        await before.write(key)
+        before.clock.now += 300
+      }
+      const parts = restarts ? await createHints({ disk, ageMaxMs: 1_000 }) : before
+      const { hints, stage, clock, sent } = parts
+      clock.now = before.clock.now + 101
+      stage.alive = false
+      await hints.replay()
+      stage.alive = true
+      await hints.replay()
+      t.same(sent, [['a', 'b']], 'c is too old, and b was written again')
+    }
+  })
+
+  t.test('that are too old go the next time when the disk refused it', async t => {
+    const { hints, write, stage, clock, store, count } = await createHints({ ageMaxMs: 1_000 })
+    stage.alive = false
+    await write('a')
+    clock.now += 500
+    await write('b')
+    clock.now += 501
+    store.refuses = () => true
+    await t.rejects(hints.replay(), StoreError)
+    t.equal(count(), 2)
+    store.refuses = () => false
+    await hints.replay()
+    t.equal(count(), 1)
+    t.equal(hints.status()[0]?.oldestMs, 501)
+  })
+
+  t.test('of an owner that is down are not read again and again', async t => {
+    const { hints, write, stage, store, clock } = await createHints()
+    for (const key of ['a', 'b']) await write(key)
+    stage.alive = false
+    clock.now += 1_000
+    store.range = () => {
+      throw new Error('the store is read')
+    }
+    await hints.replay()
+    t.match(hints.status(), [{ owner, count: 2, oldestMs: 1_000 }])
+  })
+
+  t.test('are removed in commits that are not too large for a full disk', async t => {
+    const { hints, store, stage, clock } = await createHints({ ageMaxMs: 1_000 })
+    const add = async () => {
+      for (let i = 0; i < 2_500; i++) await hints.add(owner, utf8(`key ${i}`))
+      store.commits.length = 0
+    }
+    const sizes = () => store.commits.map(({ writes }) => writes.length)
+    await add()
+    t.equal(await hints.drop(), 2_500)
+    t.same(sizes(), [1_000, 1_000, 500])
+    await add()
+    stage.alive = false
+    clock.now += 1_001
+    await hints.replay()
+    t.same(sizes(), [1_000, 1_000, 500])
+    t.same(hints.status(), [])
+  })
+
+  t.test('of large rows go one by one, so that a message does not grow beyond a frame', async t => {
+    const { hints, replica, sent, count } = await createHints()
+    for (const key of ['a', 'b', 'c', 'd']) {
+      const size = key === 'd' ? 10 : 900_000
+      await replica.mutate(utf8(key), setTo(new Uint8Array(size)), false)
+      await hints.add(owner, utf8(key))
+    }
+    await hints.replay()
+    t.same(sent, [['a'], ['b'], ['c', 'd']])
+    t.equal(count(), 0)
+  })
+
   t.test('take no more room than they may, and give it back', async t => {
     const { hints, write, meter, count } = await createHints({ bytesMax: 50 })
     for (let i = 0; i < 9; i++) await write(`key ${i}`)

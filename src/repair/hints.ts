@@ -14,10 +14,11 @@ import type { HintStatus } from '../options.ts'
 import type { Clock, Log, Meter, Range, Store } from '../ports.ts'
 import type { ReplicaAnswer } from '../quorum/read.ts'
 import type { Replica } from '../replica/replica.ts'
-import { concat, nameOf, text, utf8 } from '../util/bytes.ts'
+import { concat, text, utf8 } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
 import { decodeRefusals, encodeApply, type ApplyItem } from '../wire/rows.ts'
+import { HintIndex, type Known, type Writing } from './hint-index.ts'
 
 export interface HintsComponents {
   readonly store: Store
@@ -47,6 +48,8 @@ export interface HintsInit {
 
 const BATCH_HINTS = 128
 const BATCH_BYTES = 1024 * 1024
+/** A store may need room for each removal: all of them in one commit might not fit any more. */
+const REMOVALS_A_COMMIT = 1_000
 const DEADLINE_MS = 5_000
 /** Between an owner's id and the key, in a hint's own key: no id contains it. */
 const SEPARATOR = new Uint8Array([0])
@@ -61,18 +64,11 @@ interface Hint {
   readonly sequence: number
 }
 
-interface Known {
-  readonly size: number
-  readonly sequence: number
-}
-
 export class Hints {
   readonly #components: HintsComponents
   readonly #ageMaxMs: number
   readonly #bytesMax: number
-  /** The newest writing of every hint, on disk or on its way there. */
-  readonly #known = new Map<string, Known>()
-  #bytes = 0
+  readonly #index = new HintIndex()
   #sequence = 0
 
   constructor(components: HintsComponents, init: HintsInit = {}) {
@@ -80,28 +76,30 @@ export class Hints {
     this.#ageMaxMs = init.ageMaxMs ?? 10_800_000
     this.#bytesMax = init.bytesMax ?? 64 * 1024 * 1024
     for (const hint of this.#all()) {
-      this.#note(hint)
+      this.#index.set(hint.id, knownOf(hint))
       this.#sequence = Math.max(this.#sequence, hint.sequence + 1)
     }
+    this.#index.sort()
   }
 
   /** Resolves when the hint is durable; one that finds no room is dropped and counted. */
   async add(owner: NodeId, key: Uint8Array): Promise<void> {
     const { store, clock, meter } = this.#components
     const id = concat([utf8(owner), SEPARATOR, key])
+    const before = this.#index.get(id)
+    const atMs = clock.wallMs()
     // The sequence tells this writing of the hint from an earlier one whose replay is under way.
     const sequence = this.#sequence++
-    const value = pack([clock.wallMs(), sequence])
-    if (!this.#known.has(nameOf(id)) && this.#bytes + id.length + value.length > this.#bytesMax) {
+    const value = pack([atMs, sequence])
+    if (!before && this.#index.bytes + id.length + value.length > this.#bytesMax) {
       meter.count('hints.no-room')
       return
     }
-    const before = this.#known.get(nameOf(id))
-    this.#note({ id, value, sequence })
+    this.#index.set(id, knownOf({ id, value, owner, atMs, sequence }))
     try {
       await store.commit([{ space: 'hints', key: id, value }])
     } catch (error) {
-      if (this.#known.get(nameOf(id))?.sequence === sequence) this.#set(id, before)
+      if (this.#index.has({ id, sequence })) this.#restore(id, before)
       throw error
     }
     meter.count('hints.kept')
@@ -118,20 +116,14 @@ export class Hints {
 
   /** Removes every hint; resolves with how many there were. */
   async drop(): Promise<number> {
-    return this.#remove([...this.#all()])
+    return this.#remove(this.#index.all())
   }
 
   status(): HintStatus[] {
-    const owners = new Map<NodeId, { count: number; bytes: number; oldestMs: number }>()
     const now = this.#components.clock.wallMs()
-    for (const { owner, id, value, atMs } of this.#all()) {
-      const sum = owners.get(owner) ?? { count: 0, bytes: 0, oldestMs: 0 }
-      sum.count++
-      sum.bytes += id.length + value.length
-      sum.oldestMs = Math.max(sum.oldestMs, now - atMs)
-      owners.set(owner, sum)
-    }
-    return [...owners].map(([owner, sum]) => ({ owner, ...sum }))
+    return this.#index.sums().map(({ owner, count, bytes, oldestAtMs }) => {
+      return { owner, count, bytes, oldestMs: Math.max(0, now - oldestAtMs) }
+    })
   }
 
   /** True while hints for this owner come to an end and there may be more of them. */
@@ -168,9 +160,10 @@ export class Hints {
       // What is lost here or still on its way may come back: its hint waits.
       if (answer.answer === 'unknown') continue
       const item = itemOf(hint.key, answer)
+      bytes += item ? item.key.length + item.bytes.length : 0
+      if (batch.length > 0 && bytes > BATCH_BYTES) break
       batch.push({ hint, item })
-      bytes += item?.bytes.length ?? 0
-      if (batch.length === BATCH_HINTS || bytes > BATCH_BYTES) break
+      if (batch.length === BATCH_HINTS) break
     }
     return batch
   }
@@ -182,44 +175,56 @@ export class Hints {
     }
   }
 
-  #outdated(): Hint[] {
+  #outdated(): Iterable<Writing> {
     const { clock, membership } = this.#components
-    const oldest = clock.wallMs() - this.#ageMaxMs
-    const left = (owner: NodeId) => membership.view.table.get(owner)?.state === 'left'
-    return [...this.#all()].filter(({ atMs, owner }) => atMs < oldest || left(owner))
+    const isLeft = (owner: NodeId) => membership.view.table.get(owner)?.state === 'left'
+    const left = new Set([...this.#index.owners].filter(isLeft))
+    return this.#index.outdated(clock.wallMs() - this.#ageMaxMs, left)
   }
 
   /** Removes hints that have not been written again since they were read; resolves with how many. */
-  async #remove(hints: readonly Hint[]): Promise<number> {
-    const removed = hints.filter(
-      ({ id, sequence }) => this.#known.get(nameOf(id))?.sequence === sequence
-    )
+  async #remove(hints: Iterable<Writing>): Promise<number> {
+    let removed = 0
+    for (const some of inParts(hints, REMOVALS_A_COMMIT)) removed += await this.#removeSome(some)
+    return removed
+  }
+
+  async #removeSome(hints: readonly Writing[]): Promise<number> {
+    const removed = hints
+      .filter(writing => this.#index.has(writing))
+      .map(({ id }) => ({ id, known: this.#index.get(id) }))
     if (removed.length === 0) return 0
-    for (const { id } of removed) this.#set(id, undefined)
-    const writes = removed.map(({ id }) => ({
-      space: 'hints' as const,
-      key: id,
-      value: undefined
-    }))
+    for (const { id } of removed) this.#index.delete(id)
+    const writes = removed.map(({ id }) => ({ space: 'hints' as const, key: id, value: undefined }))
     try {
       await this.#components.store.commit(writes)
     } catch (error) {
-      for (const hint of removed) if (!this.#known.has(nameOf(hint.id))) this.#note(hint)
+      const gone = removed.filter(({ id }) => this.#index.get(id) === undefined)
+      for (const { id, known } of gone) this.#restore(id, known)
+      this.#index.sort()
       throw error
     }
     return removed.length
   }
 
-  #note({ id, value, sequence }: Pick<Hint, 'id' | 'value' | 'sequence'>): void {
-    this.#set(id, { size: id.length + value.length, sequence })
+  #restore(id: Uint8Array, before: Known | undefined): void {
+    if (before === undefined) this.#index.delete(id)
+    else this.#index.set(id, before)
   }
+}
 
-  #set(id: Uint8Array, known: Known | undefined): void {
-    const name = nameOf(id)
-    this.#bytes += (known?.size ?? 0) - (this.#known.get(name)?.size ?? 0)
-    if (known === undefined) this.#known.delete(name)
-    else this.#known.set(name, known)
+function knownOf({ id, value, owner, atMs, sequence }: Omit<Hint, 'key'>): Known {
+  return { owner, size: id.length + value.length, atMs, sequence }
+}
+
+function* inParts<T>(all: Iterable<T>, size: number): Iterable<readonly T[]> {
+  let part: T[] = []
+  for (const each of all) {
+    if (part.push(each) < size) continue
+    yield part
+    part = []
   }
+  if (part.length > 0) yield part
 }
 
 /** The row as it is now; one that is absent has nothing to replay. */

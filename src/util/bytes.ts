@@ -42,7 +42,12 @@ export function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compare(a, b) === 0
 }
 
-/** One character a byte: a key for a `Map`, and back by nobody. */
+/** One character a byte: a key for a `Map`. */
 export function nameOf(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes)
+}
+
+/** The bytes that have this name. */
+export function bytesNamed(name: string): Uint8Array {
+  return Uint8Array.from(name, character => character.charCodeAt(0))
 }
