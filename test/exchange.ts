@@ -2,12 +2,12 @@ import fc from 'fast-check'
 import t from 'tap'
 import {
   Initiator,
-  LISTED_A_MESSAGE,
   respond,
   SLOT_TREE,
   type ExchangeAnswer,
   type ExchangeRequest
 } from '../src/digest/exchange.ts'
+import { LISTED_A_MESSAGE, READ_BYTES_AT_ONCE } from '../src/digest/exchange-budget.ts'
 import {
   HearsayError,
   QuorumFailedError,
@@ -73,8 +73,8 @@ const kinds: fc.Arbitrary<Kind[]> = fc.oneof(
     .map(([length, kind]) => Array.from({ length }, () => kind))
 )
 
-const same = (a: Side, b: Side) =>
-  rootOf(a.replica) === rootOf(b.replica) && dump(a.store).join() === dump(b.store).join()
+const sameRoots = (a: Side, b: Side) => rootOf(a.replica) === rootOf(b.replica)
+const same = (a: Side, b: Side) => sameRoots(a, b) && dump(a.store).join() === dump(b.store).join()
 
 async function pairOf(kinds: readonly Kind[], tagged = 3): Promise<[Side, Side]> {
   const sides: [Side, Side] = [await createSide(), await createSide()]
@@ -210,6 +210,92 @@ t.test('an exchange', async t => {
     t.ok(first.largest < 2 * 1024 * 1024, `${first.largest} bytes`)
     for (let i = 0; i < 4 && !same(here, there); i++) await walk(here, there)
     t.ok(same(here, there))
+  })
+
+  const sized = (by: number, size: number, at = 0) => {
+    const dot = { actor: actor(by), time: timeOf(NOON + at) }
+    return encodeRow(joinDelta(ROW_EMPTY, assign(ROW_EMPTY, new Uint8Array(size), dot)))
+  }
+
+  t.test('puts no second large row into a message, whatever it is asked for', async t => {
+    const [here, there] = await pairOf([])
+    const size = 1_000_000
+    for (let i = 0; i < 3; i++) {
+      await applyTo(here, [
+        { key: utf8(`{t}both ${i}`), bytes: sized(1, i === 0 ? size : 10) },
+        { key: utf8(`{t}here ${i}`), bytes: sized(1, size) }
+      ])
+      await applyTo(there, [
+        { key: utf8(`{t}both ${i}`), bytes: sized(2, i === 0 ? 10 : size) },
+        { key: utf8(`{t}there ${i}`), bytes: sized(2, size) }
+      ])
+    }
+    const walks = [await walk(here, there), await walk(here, there), await walk(here, there)]
+    t.ok(sameRoots(here, there))
+    for (const { largest } of walks) t.ok(largest < 1.1 * size, `${largest} bytes`)
+  })
+
+  t.test('sends a row as it is then, not as it was when it was compared', async t => {
+    const [here, there] = await pairOf([])
+    const keys = [0, 1, 2].map(i => utf8(`{t}${i}`))
+    await applyTo(
+      here,
+      keys.map(key => ({ key, bytes: sized(1, 900_000) }))
+    )
+    const later = sized(1, 5, 1)
+    const sent = new Map<string, number>()
+    const initiator = new Initiator(here.own)
+    for (let step = initiator.next(); step.do !== 'done'; step = initiator.next()) {
+      if (step.do === 'settle') continue
+      for (const { key, bytes } of step.message.rows) sent.set(hex(key), bytes.length)
+      if (sent.size === 1)
+        await applyTo(
+          here,
+          keys.map(key => ({ key, bytes: later }))
+        )
+      const bytes = await answer(there, encodeExchangeRequest(step.message))
+      initiator.receive(decodeExchangeAnswer(bytes) as ExchangeAnswer)
+    }
+    const [first, ...others] = sent.values()
+    t.ok(first && first > 900_000)
+    t.same(
+      others.map(length => length < 1_000),
+      [true, true]
+    )
+  })
+
+  t.test('reads no more of large rows in one turn than it may, on either side', async t => {
+    for (const direction of ['pull', 'push'] as const) {
+      const [full, empty] = await pairOf([])
+      const size = 1_000_000
+      const rows = Array.from({ length: 30 }, (_, i) => ({
+        key: utf8(`${i}`),
+        bytes: sized(1, size)
+      }))
+      await applyTo(full, rows)
+      let [read, most] = [0, 0]
+      const leaf = (...place: [number, number, number]) =>
+        Array.from(full.own.rows.leaf(...place), row => {
+          read += row.bytes.length
+          return row
+        })
+      const turn = () => {
+        most = Math.max(most, read)
+        read = 0
+      }
+      const { forest, group, rows: reader } = full.own
+      const byToken = reader.byToken.bind(reader)
+      const locate = reader.locate.bind(reader)
+      const own = { forest, group, rows: { leaf, byToken, locate } }
+      const watched = { ...full, own }
+      const wire = { request: turn, answer: turn }
+      const walked = await (direction === 'pull'
+        ? walk(empty, watched, wire)
+        : walk(watched, empty, wire))
+      t.ok(sameRoots(full, empty))
+      t.match(walked, { rows: 30, complete: true })
+      t.ok(most > size && most <= READ_BYTES_AT_ONCE + 1.1 * size, `${most} bytes, ${direction}`)
+    }
   })
 
   t.test('that broke anywhere leaves nothing behind, and the next one finishes', async t => {

@@ -27,6 +27,7 @@
 import { HearsayError } from '../errors.ts'
 import { compare, nameOf } from '../util/bytes.ts'
 import type { Forest, SlotGroup } from './forest.ts'
+import { Page, READ_BYTES_AT_ONCE, RowBudget } from './exchange-budget.ts'
 import { DEPTH_MAX } from './limits.ts'
 
 /** Of every hash, this much travels. Two runs with differing keys of a collision would be needed. */
@@ -36,9 +37,6 @@ export const LEVELS_A_MESSAGE = 4
 /** Positions asked about in one message; each may be answered with 2^LEVELS_A_MESSAGE hashes. */
 export const POSITIONS_MAX = 256
 export const WANTS_MAX = 512
-export const ROW_BYTES_A_MESSAGE = 512 * 1024
-/** Rows that are listed in one message, give or take a part of a leaf. */
-export const LISTED_A_MESSAGE = 8_192
 /** A leaf that is large for the other side is listed in parts this many levels above its own leaves. */
 const PART_LEVELS = 6
 /** What `HashBlock.tree` says for the tree over the slots. */
@@ -108,6 +106,8 @@ export interface LeafRow extends RowSummary, RowItem {}
 export interface LeafReader {
   leaf(slot: number, depth: number, leaf: number): Iterable<LeafRow>
   byToken(slot: number, token: Uint8Array): Iterable<RowItem>
+  /** Where the row of a key is, if it is. */
+  locate(key: Uint8Array): { readonly slot: number; readonly token: Uint8Array }
 }
 
 export interface ExchangeComponents {
@@ -123,7 +123,8 @@ type Leaf = Omit<LeafBlock, 'rows'>
 class Comparison {
   readonly differing: Position[] = []
   readonly leaves: Leaf[] = []
-  readonly send: RowItem[] = []
+  /** Rows are read when there is a message with room for them. */
+  readonly send: Want[] = []
   readonly wants: Want[] = []
   readonly #own: ExchangeComponents
 
@@ -148,18 +149,24 @@ class Comparison {
     }
   }
 
-  /** Compares the rows of a leaf: what only they lack is sent, what only we lack is wanted. */
-  rows(block: LeafBlock): void {
-    const slot = this.slot(block.tree)
-    const theirs = new Map(block.rows.map(row => [nameOf(row.token), row]))
-    for (const own of this.#own.rows.leaf(slot, block.depth, block.leaf)) {
+  /**
+   * Compares the rows of a leaf: what only they lack is sent, what only we lack is wanted. Returns how
+   * many bytes were read.
+   */
+  rows({ tree, depth, leaf, rows }: LeafBlock): number {
+    const theirs = new Map(rows.map(row => [nameOf(row.token), row]))
+    let bytes = 0
+    for (const own of this.#own.rows.leaf(this.slot(tree), depth, leaf)) {
+      bytes += own.bytes.length
       const name = nameOf(own.token)
       const their = theirs.get(name)
       theirs.delete(name)
-      if (their === undefined || this.#ahead(own, their)) this.send.push(own)
-      else if (compare(own.check, their.check) !== 0) this.#want(block.tree, their.token)
+      const token = own.token.slice()
+      if (their === undefined || this.#ahead(own, their)) this.send.push({ tree, token })
+      else if (compare(own.check, their.check) !== 0) this.wants.push({ tree, token })
     }
-    for (const their of theirs.values()) this.#want(block.tree, their.token)
+    for (const { token } of theirs.values()) this.wants.push({ tree, token })
+    return bytes
   }
 
   /** The own hashes at a position, cut to what travels. */
@@ -185,21 +192,36 @@ class Comparison {
     const width = 2 ** (DEPTH_MAX - fine)
     for (let part = Math.floor(from / width); part < parts; part++) {
       if (!page.open) return part * width
-      page.add(this.#short({ tree, depth: fine, leaf: leaf * parts + part }))
+      this.#listInto(page, { tree, depth: fine, leaf: leaf * parts + part })
     }
     return undefined
   }
 
-  #short(leaf: Leaf): LeafBlock {
-    const rows = this.#own.rows.leaf(this.slot(leaf.tree), leaf.depth, leaf.leaf)
-    return {
-      ...leaf,
-      rows: Array.from(rows, ({ token, check, newest }) => ({ token, check, newest }))
+  #listInto(page: Page, leaf: Leaf): void {
+    const rows: RowSummary[] = []
+    let bytes = 0
+    const own = this.#own.rows.leaf(this.slot(leaf.tree), leaf.depth, leaf.leaf)
+    for (const { token, check, newest, bytes: row } of own) {
+      bytes += row.length
+      rows.push({ token, check, newest })
     }
+    page.add({ ...leaf, rows }, bytes)
   }
 
-  fetch(want: Want): Iterable<RowItem> {
-    return this.#own.rows.byToken(this.slot(want.tree), want.token)
+  /** Reads rows until a message has no room for more; returns how many wants that were. */
+  fetchInto(budget: RowBudget, wants: readonly Want[]): number {
+    const { rows } = this.#own
+    const full = wants.findIndex(
+      ({ tree, token }) => !budget.add([...rows.byToken(this.slot(tree), token)])
+    )
+    return full < 0 ? wants.length : full
+  }
+
+  /** Where a row is read again; `undefined` for one of no shared slot. */
+  locate(key: Uint8Array): Want | undefined {
+    const { slot, token } = this.#own.rows.locate(key)
+    const tree = this.#own.group.slots.indexOf(slot)
+    return tree < 0 ? undefined : { tree, token }
   }
 
   depth(tree: number): number {
@@ -235,10 +257,6 @@ class Comparison {
   #ahead(own: LeafRow, their: RowSummary): boolean {
     return compare(own.check, their.check) !== 0 && own.newest >= their.newest
   }
-
-  #want(tree: number, token: Uint8Array): void {
-    this.wants.push({ tree, token })
-  }
 }
 
 /**
@@ -256,8 +274,8 @@ export function respond(
   for (const leaf of found.leaves) hashes.push(found.hash(leaf))
   return joined => {
     const budget = new RowBudget()
-    const partial = !joined.every(row => budget.open && budget.add(row))
-    const wantsDone = fetchInto(budget, found, request.wants)
+    const partial = !joined.every(row => budget.add([row]))
+    const wantsDone = found.fetchInto(budget, request.wants)
     return { hashes, ...listed, rows: budget.rows, wantsDone, partial }
   }
 }
@@ -284,15 +302,6 @@ function listInto(found: Comparison, { hashes, from }: ExchangeRequest): Listed 
   return { leaves: page.blocks, hashesDone: hashes.length, from: 0 }
 }
 
-/** At least one, so that there is an end. */
-function fetchInto(budget: RowBudget, found: Comparison, wants: readonly Want[]): number {
-  let done = 0
-  for (; done < wants.length && (done === 0 || budget.open); done++) {
-    for (const row of found.fetch(wants[done] as Want)) budget.add(row)
-  }
-  return done
-}
-
 /** What the initiator does next. */
 export type ExchangeStep =
   | { readonly do: 'send'; readonly message: ExchangeRequest }
@@ -303,11 +312,14 @@ export type ExchangeStep =
 export class Initiator {
   readonly #found: Comparison
   readonly #suspects: Leaf[] = []
+  /** Lists of the peer that are still to be compared. */
+  readonly #listed: LeafBlock[] = []
   /** How many nodes of each tree the peer has shown. */
   readonly #shown = new Map<number, number>()
   /** The highest level of the tree over slots that was asked about: answers lie below. */
   #level = Infinity
   #asked: readonly Want[] = []
+  #rowsSent = 0
   #confirming: readonly Leaf[] = []
   #from = 0
   /** Rows that were asked for and that may come out of the join as something to send back. */
@@ -334,6 +346,7 @@ export class Initiator {
   next(): ExchangeStep {
     const found = this.#found
     if (this.#phase === 'new') return this.#begin()
+    this.#look()
     if (found.send.length + found.wants.length > 0) return this.#moveRows()
     if (found.differing.length > 0) {
       const positions = found.differing.splice(0, POSITIONS_MAX)
@@ -366,7 +379,7 @@ export class Initiator {
   joined(rows: readonly RowItem[]): void {
     const taken = rows.slice(0, this.#owed)
     this.#owed -= taken.length
-    this.#found.send.push(...taken)
+    this.#found.send.push(...taken.flatMap(({ key }) => this.#found.locate(key) ?? []))
   }
 
   #compare(block: HashBlock): void {
@@ -381,12 +394,23 @@ export class Initiator {
     this.#found.hashes(block)
   }
 
-  /** Compares the rows that are listed, and keeps the leaves that were not listed to their end. */
+  /** Compares lists until there is something to move, and then no more than a turn may take. */
+  #look(): void {
+    const { send, wants } = this.#found
+    if (send.length + wants.length > 0) return
+    for (let bytes = 0; bytes < READ_BYTES_AT_ONCE || send.length + wants.length === 0;) {
+      const block = this.#listed.shift()
+      if (block === undefined) return
+      bytes += this.#found.rows(block)
+    }
+  }
+
+  /** Keeps what is listed, and the leaves that were not listed to their end. */
   #list({ leaves, hashesDone, from }: ExchangeAnswer): void {
     const asked = new Set(this.#confirming.map(nameOfLeaf))
     for (const block of leaves) {
       if (!isWithin(block, asked)) throw unexpected('lists rows that were not asked about')
-      this.#found.rows(block)
+      this.#listed.push(block)
     }
     const left = this.#confirming.slice(hashesDone)
     const further = hashesDone > 0 || from > this.#from
@@ -396,12 +420,17 @@ export class Initiator {
     this.#confirming = []
   }
 
-  /** A peer that answers none of what was asked is not asked again, or this might never end. */
-  #again({ wantsDone }: ExchangeAnswer): void {
-    if (wantsDone > 0) this.#found.wants.push(...this.#asked.slice(wantsDone))
+  /**
+   * A peer that answers none of what was asked is not asked again, or this might never end; unless
+   * the joins of rows it was sent took all the room.
+   */
+  #again({ wantsDone, rows }: ExchangeAnswer): void {
+    const further = wantsDone > 0 || (this.#rowsSent > 0 && rows.length > 0)
+    if (further) this.#found.wants.push(...this.#asked.slice(wantsDone))
     else if (this.#asked.length > 0) this.#complete = false
     this.#owed += Math.min(wantsDone, this.#asked.length)
     this.#asked = []
+    this.#rowsSent = 0
   }
 
   #begin(): ExchangeStep {
@@ -424,44 +453,10 @@ export class Initiator {
   #moveRows(): ExchangeStep {
     const budget = new RowBudget()
     const { send: outgoing, wants } = this.#found
-    let taken = 0
-    while (taken < outgoing.length && budget.open) budget.add(outgoing[taken++] as RowItem)
-    outgoing.splice(0, taken)
+    outgoing.splice(0, this.#found.fetchInto(budget, outgoing))
+    this.#rowsSent = budget.rows.length
     this.#asked = wants.splice(0, WANTS_MAX)
     return send({ rows: budget.rows, wants: this.#asked })
-  }
-}
-
-/** Takes lists of rows until they fill a message; one part alone always fits. */
-class Page {
-  readonly blocks: LeafBlock[] = []
-  #weight = 0
-
-  get open(): boolean {
-    return this.#weight < LISTED_A_MESSAGE
-  }
-
-  /** A part without rows takes room too. */
-  add(block: LeafBlock): void {
-    this.blocks.push(block)
-    this.#weight += block.rows.length + 4
-  }
-}
-
-/** Takes rows until they fill a message; one row alone always fits. */
-class RowBudget {
-  readonly rows: RowItem[] = []
-  #bytes = 0
-
-  get open(): boolean {
-    return this.#bytes < ROW_BYTES_A_MESSAGE
-  }
-
-  /** Always true. */
-  add(row: RowItem): boolean {
-    this.rows.push({ key: row.key, bytes: row.bytes })
-    this.#bytes += row.key.length + row.bytes.length
-    return true
   }
 }
 
