@@ -7,6 +7,7 @@ import { Membership } from './cluster/membership.ts'
 import { Coordinator } from './coordinator/coordinator.ts'
 import { Fanout } from './coordinator/fanout.ts'
 import { Reader } from './coordinator/reader.ts'
+import { checkKey, checkValue, requestOf } from './coordinator/request.ts'
 import { Writer } from './coordinator/writer.ts'
 import type { Forest } from './digest/forest.ts'
 import { HearsayError } from './errors.ts'
@@ -23,18 +24,16 @@ import type {
   WriteResult
 } from './options.ts'
 import type { Clock, Log, Meter, Network, Random, Store, Timers } from './ports.ts'
-import { parseLevel } from './quorum/level.ts'
 import { AntiEntropy, type AntiEntropyInit } from './repair/anti-entropy.ts'
+import { Entry, type EntryInit } from './repair/entry.ts'
 import { Handoff } from './repair/handoff.ts'
 import { Hints, type HintsInit } from './repair/hints.ts'
 import { isBackgroundTask, Pauses } from './repair/pauses.ts'
 import { Worker, type WorkerInit } from './repair/worker.ts'
-import { Replica, ROW_BYTES_MAX, rowSizeError, type ReplicaInit } from './replica/replica.ts'
+import { Replica, type ReplicaInit } from './replica/replica.ts'
 import { serveReplica } from './replica/serve.ts'
-import { KEY_BYTES_MAX } from './ring/row-key.ts'
-import { hex, utf8 } from './util/bytes.ts'
+import { hex } from './util/bytes.ts'
 import type { NodeId } from './util/node-id.ts'
-import { sleep } from './util/sleep.ts'
 import { everyStep } from './util/steps.ts'
 
 export interface NodeComponents {
@@ -48,14 +47,10 @@ export interface NodeComponents {
   readonly forest: Forest
 }
 
-export interface NodeInit {
+export interface NodeInit extends EntryInit {
   readonly clusterId: string
   /** Replication factor. */
   readonly n: number
-  /** A node that belongs to no cluster yet creates one. */
-  readonly found: boolean
-  /** Where to ask when it joins one. */
-  readonly bootstrap: readonly string[]
   /** Run last when the node closes: lets go of what it was built on. */
   readonly release?: () => Promise<void>
   /** Makes the invite from the addresses of the members. */
@@ -78,9 +73,6 @@ export interface NodeInit {
   readonly hintsMs?: number
 }
 
-const TIMEOUT_MS = 5_000
-const JOIN_ATTEMPTS = 5
-const JOIN_RETRY_MS = 1_000
 const INVITE_ADDRESSES_MAX = 16
 
 export class Node implements HearsayNode {
@@ -94,6 +86,7 @@ export class Node implements HearsayNode {
   readonly #hints: Hints
   readonly #antiEntropy: AntiEntropy
   readonly #handoff: Handoff
+  readonly #entry: Entry
   readonly #pauses: Pauses
   readonly #workers: Record<BackgroundTask | 'quarantine', Worker>
   readonly #closing = new AbortController()
@@ -123,6 +116,8 @@ export class Node implements HearsayNode {
     this.#hints = new Hints(parts, init.hints)
     this.#antiEntropy = new AntiEntropy(parts, init.antiEntropy)
     this.#handoff = new Handoff({ ...parts, antiEntropy: this.#antiEntropy })
+    const entering = { ...parts, handoff: this.#handoff, identity: replica.identity }
+    this.#entry = new Entry(entering, init)
     this.#reader = new Reader({ ...parts, fanout })
     const hint = (owner: NodeId, key: Uint8Array) => this.#hints.add(owner, key)
     this.#coordinator = new Coordinator({
@@ -257,7 +252,7 @@ export class Node implements HearsayNode {
     signal.throwIfAborted()
     this.#membership.start()
     this.#liveness.start()
-    await this.#enter()
+    await this.#entry.enter(signal)
     signal.throwIfAborted()
     this.#workers.hints.start(this.#pauses.has('hints'))
     this.#workers['anti-entropy'].start(this.#pauses.has('anti-entropy'))
@@ -290,61 +285,6 @@ export class Node implements HearsayNode {
       hints: worker('hints', hintsMs, signal => this.#hints.replay(signal)),
       'anti-entropy': worker('anti-entropy', exchangeMs, signal => this.#exchange(signal)),
       quarantine: worker('quarantine', 10_000, () => this.#replica.retryAhead())
-    }
-  }
-
-  /** Becomes a member: again, as the founder, or by joining. */
-  async #enter(): Promise<void> {
-    const { signal } = this.#closing
-    const membership = this.#membership
-    if (membership.self === undefined && this.#init.found) {
-      await membership.announce('up')
-      return this.#handoff.settle()
-    }
-    if (membership.self === undefined) await this.#meet()
-    else if (!(await this.#returnTo(signal))) return
-    // The others may remember it as up although its own directory does not: then it is.
-    if (membership.self?.state === 'up') return membership.announce('up')
-    await membership.announce('joining')
-    await this.#handoff.join(signal)
-  }
-
-  /**
-   * Hears what the members know before saying anything, also of this node itself. False when a
-   * member reached nobody: it then serves under a new actor, for its directory may be rolled back,
-   * and says nothing of itself until it has met somebody.
-   */
-  async #returnTo(signal: AbortSignal): Promise<boolean> {
-    const { timers, log } = this.#components
-    for (;;) {
-      const { peers } = this.#membership
-      const results = await Promise.allSettled(peers.map(peer => this.#membership.compare(peer)))
-      const reached = results.filter(result => result.status === 'fulfilled').length
-      log.info('returned', { members: peers.length, reached })
-      if (reached > 0 || peers.length === 0) return true
-      if (this.#membership.self?.state === 'up') break
-      await sleep(timers, JOIN_RETRY_MS, signal)
-    }
-    await this.#replica.identity.rotate('nobody-reached')
-    this.#membership.announceOnContact('up')
-    return false
-  }
-
-  /** Finds one member of the cluster to join, and hears of the others from it. */
-  async #meet(): Promise<void> {
-    const { network, timers } = this.#components
-    for (let attempt = 1; ; attempt++) {
-      for (const address of this.#init.bootstrap) {
-        try {
-          await this.#membership.compare(await network.dial(address, this.#closing.signal))
-          return
-        } catch (error) {
-          if (isFinal(error)) throw error
-          this.#components.log.info('not-reached', { address, error: String(error) })
-        }
-      }
-      if (attempt === JOIN_ATTEMPTS) throw unreachable(this.#init.bootstrap)
-      await sleep(timers, JOIN_RETRY_MS, this.#closing.signal)
     }
   }
 
@@ -384,60 +324,10 @@ export class Node implements HearsayNode {
   }
 }
 
-function checkKey(key: Bytes): Uint8Array {
-  const bytes = bytesOf('key', key)
-  if (bytes.length >= 1 && bytes.length <= KEY_BYTES_MAX) return bytes
-  throw new HearsayError(
-    'ERR_KEY_SIZE',
-    `A key has 1 to ${KEY_BYTES_MAX} bytes and this one has ${bytes.length}; use another key.`
-  )
-}
-
-/** The row around the value counts too, and is measured where it is written. */
-function checkValue(value: Bytes): Uint8Array {
-  const bytes = bytesOf('value', value)
-  if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length)
-  return bytes
-}
-
-/** A copy: what was given stays the caller's. */
-function bytesOf(what: string, bytes: Bytes): Uint8Array {
-  if (typeof bytes === 'string') return utf8(bytes)
-  if (bytes instanceof Uint8Array) return new Uint8Array(bytes)
-  throw new HearsayError(
-    'ERR_ARGUMENT',
-    `A ${what} is a string or a Uint8Array, not ${typeof bytes}.`
-  )
-}
-
-function requestOf({ level, timeoutMs = TIMEOUT_MS, signal }: RequestOptions) {
-  if (!(Number.isFinite(timeoutMs) && timeoutMs > 0 && timeoutMs <= 86_400_000)) {
-    throw new HearsayError(
-      'ERR_ARGUMENT',
-      `timeoutMs is a number of milliseconds up to 86,400,000, not ${timeoutMs}.`
-    )
-  }
-  return { level: parseLevel(level ?? 'quorum'), timeoutMs: Math.ceil(timeoutMs), signal }
-}
-
-/** Errors that a further attempt cannot mend. */
-function isFinal(error: unknown): boolean {
-  const final = ['ERR_CLUSTER_KEY', 'ERR_CLUSTER_MISMATCH', 'ERR_ARGUMENT', 'ERR_CLOSED']
-  return error instanceof HearsayError && final.includes(error.code)
-}
-
 function closedError(): HearsayError {
   return new HearsayError('ERR_CLOSED', 'The node is closed; create it again.')
 }
 
 function unknownPeer(peer: NodeId): HearsayError {
   return new HearsayError('ERR_ARGUMENT', `There is no other member ${peer}; see the status.`)
-}
-
-function unreachable(addresses: readonly string[]): HearsayError {
-  return new HearsayError(
-    'ERR_NETWORK',
-    `No node answered at ${addresses.join(', ')}; check that one is running there and that its port ` +
-      'is open, or take a fresh invite.'
-  )
 }

@@ -1,12 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
 import {
-  Initiator,
-  respond,
   SLOT_TREE,
   type ExchangeAnswer,
   type ExchangeRequest
-} from '../src/digest/exchange.ts'
+} from '../src/digest/exchange-message.ts'
+import { Initiator, respond } from '../src/digest/exchange.ts'
 import { LISTED_A_MESSAGE, READ_BYTES_AT_ONCE } from '../src/digest/exchange-budget.ts'
 import {
   HearsayError,

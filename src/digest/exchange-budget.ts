@@ -2,7 +2,7 @@
  * How much goes into one message of an exchange, and how much is read for it in one turn: a node has
  * other things to do, and a frame has an end. What does not fit is for a later message.
  */
-import type { LeafBlock, RowItem } from './exchange.ts'
+import type { LeafBlock, RowItem } from './exchange-message.ts'
 
 export const ROW_BYTES_A_MESSAGE = 1024 * 1024
 /** Rows that are listed in one message, give or take a part of a leaf. */

@@ -25,239 +25,21 @@
  * Not promised: that the roots are equal at the end. Writes go on meanwhile; the next run sees.
  */
 import { HearsayError } from '../errors.ts'
-import { compare, nameOf } from '../util/bytes.ts'
-import type { Forest, SlotGroup } from './forest.ts'
 import { Page, READ_BYTES_AT_ONCE, RowBudget } from './exchange-budget.ts'
-import { DEPTH_MAX } from './limits.ts'
-
-/** Of every hash, this much travels. Two runs with differing keys of a collision would be needed. */
-export const HASH_BYTES = 8
-export const CHECK_BYTES = 8
-export const LEVELS_A_MESSAGE = 4
-/** Positions asked about in one message; each may be answered with 2^LEVELS_A_MESSAGE hashes. */
-export const POSITIONS_MAX = 256
-export const WANTS_MAX = 512
-/** A leaf that is large for the other side is listed in parts this many levels above its own leaves. */
-const PART_LEVELS = 6
-/** What `HashBlock.tree` says for the tree over the slots. */
-export const SLOT_TREE = -1
-
-/** Hashes of the nodes `first …` at `level` of a tree of `depth`. */
-export interface HashBlock {
-  /** Index into the shared slots, or `SLOT_TREE`. */
-  readonly tree: number
-  readonly depth: number
-  readonly level: number
-  readonly first: number
-  readonly hashes: Uint8Array
-}
-
-export interface RowSummary {
-  readonly token: Uint8Array
-  readonly check: Uint8Array
-  readonly newest: bigint
-}
-
-export interface LeafBlock {
-  readonly tree: number
-  readonly depth: number
-  readonly leaf: number
-  readonly rows: readonly RowSummary[]
-}
-
-export interface Want {
-  readonly tree: number
-  readonly token: Uint8Array
-}
-
-export interface RowItem {
-  readonly key: Uint8Array
-  readonly bytes: Uint8Array
-}
-
-export interface ExchangeRequest {
-  /** Whether the hashes were compared before, long enough ago: then differing leaves are listed. */
-  readonly confirmed: boolean
-  /** One hash each when confirmed. */
-  readonly hashes: readonly HashBlock[]
-  /** How much of the first leaf was listed before, in leaves of the deepest tree there can be. */
-  readonly from: number
-  readonly wants: readonly Want[]
-  /** Rows in which the initiator is ahead. */
-  readonly rows: readonly RowItem[]
-}
-
-export interface ExchangeAnswer {
-  readonly hashes: readonly HashBlock[]
-  readonly leaves: readonly LeafBlock[]
-  readonly rows: readonly RowItem[]
-  /** How many of the wants are answered; the others did not fit and are to be asked for again. */
-  readonly wantsDone: number
-  /** As many of the hashes are answered, and of the next one everything before `from`. */
-  readonly hashesDone: number
-  readonly from: number
-  /** That rows of the request came out of the join as more than would fit here. */
-  readonly partial: boolean
-}
-
-export interface LeafRow extends RowSummary, RowItem {}
-
-/** The rows behind the trees. */
-export interface LeafReader {
-  leaf(slot: number, depth: number, leaf: number): Iterable<LeafRow>
-  byToken(slot: number, token: Uint8Array): Iterable<RowItem>
-  /** Where the row of a key is, if it is. */
-  locate(key: Uint8Array): { readonly slot: number; readonly token: Uint8Array }
-}
-
-export interface ExchangeComponents {
-  readonly forest: Forest
-  readonly group: SlotGroup
-  readonly rows: LeafReader
-}
-
-type Position = Omit<HashBlock, 'hashes'>
-type Leaf = Omit<LeafBlock, 'rows'>
-
-/** What both ends share: how to compare a message with the own trees. */
-class Comparison {
-  readonly differing: Position[] = []
-  readonly leaves: Leaf[] = []
-  /** Rows are read when there is a message with room for them. */
-  readonly send: Want[] = []
-  readonly wants: Want[] = []
-  readonly #own: ExchangeComponents
-
-  constructor(own: ExchangeComponents) {
-    this.#own = own
-  }
-
-  /** Sorts the nodes of a block into what to walk further and what is a leaf. */
-  hashes(block: HashBlock): void {
-    const { tree, level } = block
-    const depth = this.depth(tree)
-    if (tree !== SLOT_TREE && block.depth > depth) return this.#open(tree)
-    const count = block.hashes.length / HASH_BYTES
-    const own = this.read(block, count)
-    for (let i = 0; i < count; i++) {
-      const at = i * HASH_BYTES
-      const same = compare(
-        own.subarray(at, at + HASH_BYTES),
-        block.hashes.subarray(at, at + HASH_BYTES)
-      )
-      if (same !== 0) this.#descend(tree, block.depth, level, block.first + i)
-    }
-  }
-
-  /**
-   * Compares the rows of a leaf: what only they lack is sent, what only we lack is wanted. Returns how
-   * many bytes were read.
-   */
-  rows({ tree, depth, leaf, rows }: LeafBlock): number {
-    const theirs = new Map(rows.map(row => [nameOf(row.token), row]))
-    let bytes = 0
-    for (const own of this.#own.rows.leaf(this.slot(tree), depth, leaf)) {
-      bytes += own.bytes.length
-      const name = nameOf(own.token)
-      const their = theirs.get(name)
-      theirs.delete(name)
-      const token = own.token.slice()
-      if (their === undefined || this.#ahead(own, their)) this.send.push({ tree, token })
-      else if (compare(own.check, their.check) !== 0) this.wants.push({ tree, token })
-    }
-    for (const { token } of theirs.values()) this.wants.push({ tree, token })
-    return bytes
-  }
-
-  /** The own hashes at a position, cut to what travels. */
-  read(at: Position, count: number): Uint8Array {
-    const { forest, group } = this.#own
-    const whole =
-      at.tree === SLOT_TREE
-        ? group.level(at.level, at.first, count)
-        : forest.level(this.slot(at.tree), at.depth, at.level, at.first, count)
-    return truncate(whole)
-  }
-
-  /** The own hash of a leaf. */
-  hash({ tree, depth, leaf }: Leaf): HashBlock {
-    const at = { tree, depth, level: depth, first: leaf }
-    return { ...at, hashes: this.read(at, 1) }
-  }
-
-  /** Lists the own rows of a leaf, from a part on; returns the part at which the page was full. */
-  list({ tree, depth, leaf }: Leaf, from: number, page: Page): number | undefined {
-    const fine = Math.max(depth, this.depth(tree) - PART_LEVELS)
-    const parts = 2 ** (fine - depth)
-    const width = 2 ** (DEPTH_MAX - fine)
-    for (let part = Math.floor(from / width); part < parts; part++) {
-      if (!page.open) return part * width
-      this.#listInto(page, { tree, depth: fine, leaf: leaf * parts + part })
-    }
-    return undefined
-  }
-
-  #listInto(page: Page, leaf: Leaf): void {
-    const rows: RowSummary[] = []
-    let bytes = 0
-    const own = this.#own.rows.leaf(this.slot(leaf.tree), leaf.depth, leaf.leaf)
-    for (const { token, check, newest, bytes: row } of own) {
-      bytes += row.length
-      rows.push({ token, check, newest })
-    }
-    page.add({ ...leaf, rows }, bytes)
-  }
-
-  /** Reads rows until a message has no room for more; returns how many wants that were. */
-  fetchInto(budget: RowBudget, wants: readonly Want[]): number {
-    const { rows } = this.#own
-    const full = wants.findIndex(
-      ({ tree, token }) => !budget.add([...rows.byToken(this.slot(tree), token)])
-    )
-    return full < 0 ? wants.length : full
-  }
-
-  /** Where a row is read again; `undefined` for one of no shared slot. */
-  locate(key: Uint8Array): Want | undefined {
-    const { slot, token } = this.#own.rows.locate(key)
-    const tree = this.#own.group.slots.indexOf(slot)
-    return tree < 0 ? undefined : { tree, token }
-  }
-
-  depth(tree: number): number {
-    return tree === SLOT_TREE ? this.#own.group.depth : this.#own.forest.depth(this.slot(tree))
-  }
-
-  slot(tree: number): number {
-    return this.#own.group.slots[tree] as number
-  }
-
-  /** The hashes below a differing node, a few levels further down. */
-  below(at: Position): HashBlock {
-    const level = Math.min(at.level + LEVELS_A_MESSAGE, at.depth)
-    const count = 2 ** (level - at.level)
-    const position = { ...at, level, first: at.first * count }
-    return { ...position, hashes: this.read(position, count) }
-  }
-
-  #descend(tree: number, depth: number, level: number, index: number): void {
-    if (level < depth) this.differing.push({ tree, depth, level, first: index })
-    else if (tree === SLOT_TREE) this.#open(index)
-    else this.leaves.push({ tree, depth, leaf: index })
-  }
-
-  /** Starts at the root of one slot. */
-  #open(tree: number): void {
-    if (tree >= this.#own.group.slots.length) return
-    const depth = this.depth(tree)
-    if (depth === 0) this.leaves.push({ tree, depth, leaf: 0 })
-    else this.differing.push({ tree, depth, level: 0, first: 0 })
-  }
-
-  #ahead(own: LeafRow, their: RowSummary): boolean {
-    return compare(own.check, their.check) !== 0 && own.newest >= their.newest
-  }
-}
+import { Comparison, type ExchangeComponents, type Leaf } from './exchange-comparison.ts'
+import {
+  HASH_BYTES,
+  LEVELS_A_MESSAGE,
+  POSITIONS_MAX,
+  SLOT_TREE,
+  WANTS_MAX,
+  type ExchangeAnswer,
+  type ExchangeRequest,
+  type HashBlock,
+  type LeafBlock,
+  type RowItem,
+  type Want
+} from './exchange-message.ts'
 
 /**
  * The answer to one request, in two steps: this compares; then the caller applies the rows of the
@@ -481,13 +263,4 @@ function unexpected(what: string): HearsayError {
 
 function send(parts: Partial<ExchangeRequest>): ExchangeStep {
   return { do: 'send', message: { ...EMPTY, ...parts } }
-}
-
-function truncate(hashes: Uint8Array): Uint8Array {
-  const count = hashes.length / 32
-  const out = new Uint8Array(count * HASH_BYTES)
-  for (let i = 0; i < count; i++) {
-    out.set(hashes.subarray(i * 32, i * 32 + HASH_BYTES), i * HASH_BYTES)
-  }
-  return out
 }

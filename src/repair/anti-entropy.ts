@@ -5,7 +5,8 @@
  */
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
-import { Initiator, respond, type ExchangeRequest, type RowItem } from '../digest/exchange.ts'
+import type { ExchangeRequest, RowItem } from '../digest/exchange-message.ts'
+import { Initiator, respond } from '../digest/exchange.ts'
 import type { SlotGroup } from '../digest/forest.ts'
 import { SLOTS } from '../digest/forest.ts'
 import { HearsayError } from '../errors.ts'

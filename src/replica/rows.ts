@@ -3,7 +3,8 @@
  * check is the beginning of the row digest, the keyed BLAKE3 of key and row that also feeds the
  * Merkle forest: LMDB has no page checksums, so every read of a row proves it.
  */
-import { CHECK_BYTES, type LeafReader, type LeafRow, type RowItem } from '../digest/exchange.ts'
+import type { LeafReader, LeafRow } from '../digest/exchange-comparison.ts'
+import { CHECK_BYTES, type RowItem } from '../digest/exchange-message.ts'
 import type { Hasher } from '../digest/forest.ts'
 import { newestDot } from '../lattice/context.ts'
 import { decodeRow, encodeRow } from '../lattice/encode.ts'

@@ -16,7 +16,7 @@ import {
   type RowItem,
   type RowSummary,
   type Want
-} from '../digest/exchange.ts'
+} from '../digest/exchange-message.ts'
 import { isTime } from '../lattice/hlc.ts'
 import { KEY_BYTES_MAX, TOKEN_BYTES } from '../ring/row-key.ts'
 import { SLOTS } from '../ring/slot.ts'

@@ -1,0 +1,52 @@
+/** What a caller gave, checked and completed with defaults. Bad input throws and nothing happens. */
+import { HearsayError } from '../errors.ts'
+import type { Bytes, RequestOptions } from '../options.ts'
+import { parseLevel, type Level } from '../quorum/level.ts'
+import { ROW_BYTES_MAX, rowSizeError } from '../replica/replica.ts'
+import { KEY_BYTES_MAX } from '../ring/row-key.ts'
+import { utf8 } from '../util/bytes.ts'
+
+const TIMEOUT_MS = 5_000
+const TIMEOUT_MS_MAX = 86_400_000
+
+export interface Request {
+  readonly level: Level
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+}
+
+export function checkKey(key: Bytes): Uint8Array {
+  const bytes = bytesOf('key', key)
+  if (bytes.length >= 1 && bytes.length <= KEY_BYTES_MAX) return bytes
+  throw new HearsayError(
+    'ERR_KEY_SIZE',
+    `A key has 1 to ${KEY_BYTES_MAX} bytes and this one has ${bytes.length}; use another key.`
+  )
+}
+
+/** The row around the value counts too, and is measured where it is written. */
+export function checkValue(value: Bytes): Uint8Array {
+  const bytes = bytesOf('value', value)
+  if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length)
+  return bytes
+}
+
+/** A copy: what was given stays the caller's. */
+function bytesOf(what: string, bytes: Bytes): Uint8Array {
+  if (typeof bytes === 'string') return utf8(bytes)
+  if (bytes instanceof Uint8Array) return new Uint8Array(bytes)
+  throw new HearsayError(
+    'ERR_ARGUMENT',
+    `A ${what} is a string or a Uint8Array, not ${typeof bytes}.`
+  )
+}
+
+export function requestOf({ level, timeoutMs = TIMEOUT_MS, signal }: RequestOptions): Request {
+  if (!(Number.isFinite(timeoutMs) && timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX)) {
+    throw new HearsayError(
+      'ERR_ARGUMENT',
+      `timeoutMs is a number of milliseconds up to 86,400,000, not ${timeoutMs}.`
+    )
+  }
+  return { level: parseLevel(level ?? 'quorum'), timeoutMs: Math.ceil(timeoutMs), signal }
+}

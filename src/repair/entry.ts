@@ -1,0 +1,107 @@
+/**
+ * How a node becomes a member when it starts: as the founder of its cluster, by joining one, or again
+ * after it was away. It hears what others know before it says anything of itself.
+ */
+import type { Membership } from '../cluster/membership.ts'
+import { HearsayError } from '../errors.ts'
+import type { Log, Network, Timers } from '../ports.ts'
+import type { Identity } from '../replica/identity.ts'
+import { sleep } from '../util/sleep.ts'
+import type { Handoff } from './handoff.ts'
+
+export interface EntryComponents {
+  readonly membership: Membership
+  readonly handoff: Handoff
+  readonly identity: Identity
+  readonly network: Network
+  readonly timers: Timers
+  readonly log: Log
+}
+
+export interface EntryInit {
+  /** A node that belongs to no cluster yet creates one. */
+  readonly found: boolean
+  /** Where to ask when it joins one. */
+  readonly bootstrap: readonly string[]
+}
+
+const JOIN_ATTEMPTS = 5
+const JOIN_RETRY_MS = 1_000
+
+export class Entry {
+  readonly #components: EntryComponents
+  readonly #init: EntryInit
+
+  constructor(components: EntryComponents, init: EntryInit) {
+    this.#components = components
+    this.#init = init
+  }
+
+  /** Becomes a member: again, as the founder, or by joining. */
+  async enter(signal: AbortSignal): Promise<void> {
+    const { membership, handoff } = this.#components
+    if (membership.self === undefined && this.#init.found) {
+      await membership.announce('up')
+      return handoff.settle()
+    }
+    if (membership.self === undefined) await this.#meet(signal)
+    else if (!(await this.#returnTo(signal))) return
+    // The others may remember it as up although its own directory does not: then it is.
+    if (membership.self?.state === 'up') return membership.announce('up')
+    await membership.announce('joining')
+    await handoff.join(signal)
+  }
+
+  /**
+   * Hears what the members know before saying anything, also of this node itself. False when a
+   * member reached nobody: it then serves under a new actor, for its directory may be rolled back,
+   * and says nothing of itself until it has met somebody.
+   */
+  async #returnTo(signal: AbortSignal): Promise<boolean> {
+    const { membership, identity, timers, log } = this.#components
+    for (;;) {
+      const { peers } = membership
+      const results = await Promise.allSettled(peers.map(peer => membership.compare(peer)))
+      const reached = results.filter(result => result.status === 'fulfilled').length
+      log.info('returned', { members: peers.length, reached })
+      if (reached > 0 || peers.length === 0) return true
+      if (membership.self?.state === 'up') break
+      await sleep(timers, JOIN_RETRY_MS, signal)
+    }
+    await identity.rotate('nobody-reached')
+    membership.announceOnContact('up')
+    return false
+  }
+
+  /** Finds one member of the cluster to join, and hears of the others from it. */
+  async #meet(signal: AbortSignal): Promise<void> {
+    const { membership, network, timers, log } = this.#components
+    for (let attempt = 1; ; attempt++) {
+      for (const address of this.#init.bootstrap) {
+        try {
+          await membership.compare(await network.dial(address, signal))
+          return
+        } catch (error) {
+          if (isFinal(error)) throw error
+          log.info('not-reached', { address, error: String(error) })
+        }
+      }
+      if (attempt === JOIN_ATTEMPTS) throw unreachable(this.#init.bootstrap)
+      await sleep(timers, JOIN_RETRY_MS, signal)
+    }
+  }
+}
+
+/** Errors that a further attempt cannot mend. */
+function isFinal(error: unknown): boolean {
+  const final = ['ERR_CLUSTER_KEY', 'ERR_CLUSTER_MISMATCH', 'ERR_ARGUMENT', 'ERR_CLOSED']
+  return error instanceof HearsayError && final.includes(error.code)
+}
+
+function unreachable(addresses: readonly string[]): HearsayError {
+  return new HearsayError(
+    'ERR_NETWORK',
+    `No node answered at ${addresses.join(', ')}; check that one is running there and that its port ` +
+      'is open, or take a fresh invite.'
+  )
+}
