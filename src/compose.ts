@@ -5,6 +5,7 @@
  */
 import './net/shim.ts'
 import { hasMet } from './cluster/membership.ts'
+import { checkNodeOptions } from './arguments.ts'
 import { createForest } from './digest/forest.ts'
 import { loadCluster, markEntered, type OpenedCluster } from './net/cluster.ts'
 import { loadIdentity } from './net/identity.ts'
@@ -24,6 +25,7 @@ const LISTEN = ['/ip4/0.0.0.0/tcp/7373']
 
 /** A started node. Rejects with a `HearsayError`, and then nothing is left running. */
 export async function startNode(options: NodeOptions): Promise<Node> {
+  checkNodeOptions(options)
   const { path, signal } = options
   signal?.throwIfAborted()
   const directory = await openDirectory(path)
@@ -75,7 +77,7 @@ async function compose(
   const { listen = LISTEN } = options
   const system = { clock: systemClock, timers: systemTimers, random: systemRandom }
   const common = { ...system, log: logOf(options), meter: new Counters() }
-  const identity = await loadIdentity(directory.path)
+  const identity = await loadIdentity(directory.path, { isNew: !cluster.entered })
   const network = new Libp2pNetwork(common, {
     identity,
     clusterId: cluster.id,

@@ -306,8 +306,7 @@ export class Node implements HearsayNode {
   ): Promise<WriteResult> {
     this.#assertOpen()
     const { signal, ...request } = requestOf(options)
-    const flush = options.durability === 'flush'
-    return this.#coordinator.write({ key: checkKey(key), value, flush, ...request }, signal)
+    return this.#coordinator.write({ key: checkKey(key), value, ...request }, signal)
   }
 
   #assertOpen(): void {

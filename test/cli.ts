@@ -103,6 +103,7 @@ void t.test('bad input is one sentence and a status, and nothing is lost by it',
   await t.test('the cluster is as it was', async t => {
     const after = await first.admin.status()
     t.strictSame([after.root, after.rows, after.actor], [before.root, before.rows, before.actor])
+    t.equal(after.members.length, 2, 'nobody that could not serve has joined')
     const read = await second.admin.read('kept')
     t.equal(Buffer.from(read.value ?? []).toString(), 'as it was')
   })
@@ -202,6 +203,11 @@ function badOptions({ first, invite, place }: World): Case[] {
     start(
       'redis taken',
       [...quiet, '--redis', `${redis}`],
+      /The Redis port .* is taken .*--redis off/
+    ),
+    start(
+      'redis taken, while joining',
+      [...quiet, '--redis', `${redis}`, '--join', invite],
       /The Redis port .* is taken .*--redis off/
     ),
     start('http taken', [...quiet, '--http', `${http}`], /The HTTP port .* is taken .*--http off/),

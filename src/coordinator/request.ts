@@ -1,11 +1,13 @@
 /** What a caller gave, checked and completed with defaults. Bad input throws and nothing happens. */
+import { checkNames, checkSignal } from '../arguments.ts'
 import { HearsayError } from '../errors.ts'
-import type { Bytes, RequestOptions } from '../options.ts'
+import type { Bytes, RequestOptions, WriteOptions } from '../options.ts'
 import { parseLevel, type Level } from '../quorum/level.ts'
 import { ROW_BYTES_MAX, rowSizeError } from '../replica/replica.ts'
 import { KEY_BYTES_MAX } from '../ring/row-key.ts'
 import { utf8 } from '../util/bytes.ts'
 
+const requestOptions = ['level', 'timeoutMs', 'signal', 'durability']
 const TIMEOUT_MS = 5_000
 const TIMEOUT_MS_MAX = 86_400_000
 
@@ -13,6 +15,7 @@ export interface Request {
   readonly level: Level
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
+  readonly flush: boolean
 }
 
 export function checkKey(key: Bytes): Uint8Array {
@@ -41,12 +44,23 @@ function bytesOf(what: string, bytes: Bytes): Uint8Array {
   )
 }
 
-export function requestOf({ level, timeoutMs = TIMEOUT_MS, signal }: RequestOptions): Request {
+/** Reads what every request may say, and a write besides. */
+export function requestOf(options: RequestOptions & WriteOptions): Request {
+  checkNames('A request', options, requestOptions)
+  const { level, timeoutMs = TIMEOUT_MS, signal, durability = 'commit' } = options
+  checkSignal(signal)
+  if (durability !== 'commit' && durability !== 'flush') {
+    throw new HearsayError(
+      'ERR_ARGUMENT',
+      `durability is 'commit' or 'flush', not ${JSON.stringify(durability)}.`
+    )
+  }
   if (!(Number.isFinite(timeoutMs) && timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX)) {
     throw new HearsayError(
       'ERR_ARGUMENT',
       `timeoutMs is a number of milliseconds up to 86,400,000, not ${timeoutMs}.`
     )
   }
-  return { level: parseLevel(level ?? 'quorum'), timeoutMs: Math.ceil(timeoutMs), signal }
+  const flush = durability === 'flush'
+  return { level: parseLevel(level ?? 'quorum'), timeoutMs: Math.ceil(timeoutMs), signal, flush }
 }

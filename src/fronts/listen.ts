@@ -2,7 +2,7 @@
  * Binding a loopback port, with sentences for what goes wrong. Fronts have no password, so nothing
  * here ever listens on an address that another machine can reach.
  */
-import type { AddressInfo, Server } from 'node:net'
+import { createServer, type AddressInfo, type Server } from 'node:net'
 import { HearsayError } from '../index.ts'
 
 export const LOOPBACK = '127.0.0.1'
@@ -12,6 +12,9 @@ export interface Purpose {
   readonly what: string
   readonly option: string
 }
+
+export const redisPurpose: Purpose = { what: 'Redis', option: '--redis' }
+export const httpPurpose: Purpose = { what: 'HTTP', option: '--http' }
 
 /**
  * Resolves with the port that was bound (`port` 0 picks a free one). Rejects with
@@ -30,6 +33,16 @@ export async function listen(server: Server, port: number, purpose: Purpose): Pr
     })
   })
   return (server.address() as AddressInfo).port
+}
+
+/**
+ * Rejects as `listen` would. A node must not join a cluster and only then find that it cannot serve;
+ * between this and `listen` somebody else may still take the port, which is rare enough.
+ */
+export async function assertFree(port: number, purpose: Purpose): Promise<void> {
+  const server = createServer()
+  await listen(server, port, purpose)
+  await new Promise(resolve => server.close(resolve))
 }
 
 function explain(cause: NodeJS.ErrnoException, port: number, { what, option }: Purpose): Error {

@@ -33,14 +33,16 @@ export async function createIdentity(): Promise<Identity> {
 }
 
 /**
- * The identity kept in the data directory `path`, made if there is none. Only one process may do
- * this at a time: take the lock of the directory first. Rejects with `ERR_DIRECTORY`.
+ * The identity kept in the data directory `path`, made if there is none and `isNew`: a member that
+ * lost its identity would be another node to the others. Only one process may do this at a time:
+ * take the lock of the directory first. Rejects with `ERR_DIRECTORY`.
  */
-export async function loadIdentity(path: string): Promise<Identity> {
+export async function loadIdentity(path: string, { isNew = true } = {}): Promise<Identity> {
   const file = join(path, IDENTITY_FILE)
   try {
     const bytes = await readPrivate(file, "this node's secret key")
     if (bytes !== undefined) return await parse(file, bytes)
+    if (!isNew) throw missing(file)
     const identity = await createIdentity()
     await writePrivate(path, file, privateKeyToProtobuf(identity.privateKey))
     return identity
@@ -53,6 +55,14 @@ export async function loadIdentity(path: string): Promise<Identity> {
       { cause: error }
     )
   }
+}
+
+function missing(file: string): HearsayError {
+  return new HearsayError(
+    'ERR_DIRECTORY',
+    `The identity file ${file} is missing although this node has been a member; restore it from a ` +
+      'backup, or start with a new directory and an invite.'
+  )
 }
 
 function identityOf(privateKey: Ed25519PrivateKey): Identity {

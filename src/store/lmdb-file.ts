@@ -32,8 +32,8 @@ export async function prepareLmdbFile(path: string): Promise<void> {
 export function damaged(path: string, fault: string): HearsayError {
   return new HearsayError(
     'ERR_CORRUPT',
-    `The data file ${path} is damaged (${fault}). Move it away and start again: the other nodes ` +
-      'send this one its rows. If there is no other node, restore a backup.'
+    `The data file ${path} is damaged (${fault}). Move it away and start again, with an invite of ` +
+      'another node (--join): the others send this one its rows. If there is no other, restore a backup.'
   )
 }
 

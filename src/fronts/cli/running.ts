@@ -5,6 +5,7 @@
 import type { HearsayNode, NodeOptions } from '../../index.ts'
 import { serveAdmin } from '../admin/server.ts'
 import { serveHttp } from '../http/server.ts'
+import { assertFree, httpPurpose, redisPurpose } from '../listen.ts'
 import { serveResp } from '../resp/server.ts'
 
 export interface RunningInit {
@@ -34,6 +35,8 @@ export async function openRunning(
     return part
   }
   try {
+    if (init.redis !== null) await assertFree(init.redis, redisPurpose)
+    if (init.http !== null) await assertFree(init.http, httpPurpose)
     const node = keep(await createNode(init.node))
     keep(await serveAdmin(node, { directory: init.node.path, onStop: init.onStop }))
     const redis = init.redis === null ? null : keep(await serveResp(node, { port: init.redis }))

@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { HearsayError, type HearsayNode } from '../../index.ts'
-import { listen } from '../listen.ts'
+import { listen, httpPurpose } from '../listen.ts'
 import { errorAnswer, type HttpAnswer } from './answer.ts'
 import { checkOrigin } from './guard.ts'
 import {
@@ -40,7 +40,7 @@ export async function serveHttp(node: HearsayNode, init: HttpInit): Promise<Http
     (request, response) => void answer(node, state, request, response)
   )
   server.maxConnections = connectionsMax
-  state.port = await listen(server, init.port, { what: 'HTTP', option: '--http' })
+  state.port = await listen(server, init.port, httpPurpose)
   return { port: state.port, close: () => close(server, state) }
 }
 

@@ -8,7 +8,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { HearsayNode } from '../../index.ts'
-import { listen } from '../listen.ts'
+import { listen, redisPurpose } from '../listen.ts'
 import { runCommand, type RespContext, type RespSession } from './commands.ts'
 import { clientsMax, closeGraceMs, outputBytesMax } from './limits.ts'
 import { RespParser, RespProtocolError } from './parser.ts'
@@ -39,7 +39,7 @@ export async function serveResp(node: HearsayNode, init: RespInit): Promise<Resp
   const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
     accept(socket, connections, context)
   })
-  context.port = await listen(server, init.port, { what: 'Redis', option: '--redis' })
+  context.port = await listen(server, init.port, redisPurpose)
   return { port: context.port, close: () => close(server, connections) }
 }
 

@@ -1,0 +1,46 @@
+/** Options as callers give them: names that are not known are refused, for a misspelt one is lost. */
+import { HearsayError } from './errors.ts'
+import type { NodeOptions } from './options.ts'
+
+const nodeOptions = [
+  'path',
+  'listen',
+  'join',
+  'n',
+  'signal',
+  'log'
+] as const satisfies (keyof NodeOptions)[]
+
+/** Throws `ERR_ARGUMENT`. */
+export function checkNodeOptions(options: unknown): asserts options is NodeOptions {
+  checkNames('createNode', options, nodeOptions)
+  const { path, listen, join, signal, log } = options as Record<string, unknown>
+  if (typeof path !== 'string' || path === '') throw wrong('path', 'the name of a directory')
+  if (listen !== undefined && !isTexts(listen)) throw wrong('listen', 'a list of multiaddrs')
+  if (join !== undefined && typeof join !== 'string') throw wrong('join', 'an invite')
+  if (log !== undefined && typeof log !== 'function') throw wrong('log', 'a function')
+  checkSignal(signal)
+}
+
+export function checkNames(call: string, options: unknown, names: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw wrong('The argument', 'an object')
+  const unknown = Object.keys(options).find(name => !names.includes(name))
+  if (unknown === undefined) return
+  throw new HearsayError(
+    'ERR_ARGUMENT',
+    `${call} has no option ${JSON.stringify(unknown)}; use ${names.join(', ')}.`
+  )
+}
+
+export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return
+  throw wrong('signal', 'an AbortSignal (of a controller, its .signal)')
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every(item => typeof item === 'string')
+}
+
+function wrong(name: string, what: string): HearsayError {
+  return new HearsayError('ERR_ARGUMENT', `${name} has to be ${what}.`)
+}
