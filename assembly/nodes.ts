@@ -4,9 +4,10 @@
  * level is one run of bytes. The place of node 0 is free for a header.
  *
  * Marks are one bit a node: set where the hash is out of date. Sweeping goes from the highest
- * node to the lowest, which puts every child before its parent.
+ * node to the lowest, level by level, which puts every child before its parent; the nodes of a level
+ * are hashed beside each other.
  */
-import { keyedHashBlock } from './blake3'
+import { beginBlocks, flushBlocks, pushBlock } from './blake3'
 
 /** Bytes of the block for 2^depth leaves. */
 export function nodesBytes(depth: u32): usize {
@@ -57,10 +58,24 @@ export function passMark(marks: usize, index: u32): void {
   if (index > 1) mark(marks, index >> 1)
 }
 
+/** The first node on the level of node `index`. */
+export function levelOfNode(index: u32): u32 {
+  return (<u32>1) << (31 - clz<u32>(index))
+}
+
 /** Rehashes the marked parents below node `end` and clears their marks. */
 export function sweepParents(nodes: usize, marks: usize, end: u32): void {
-  for (let i = highestMark(marks, end); i > 0; i = highestMark(marks, i)) {
-    keyedHashBlock(node(nodes, i << 1), node(nodes, i))
+  for (let i = highestMark(marks, end); i > 0; ) i = sweepLevel(nodes, marks, i)
+}
+
+/** Rehashes the marked parents from `i` down to the first of its level; returns the next mark. */
+function sweepLevel(nodes: usize, marks: usize, i: u32): u32 {
+  const first = levelOfNode(i)
+  beginBlocks()
+  for (; i >= first; i = highestMark(marks, i)) {
+    pushBlock(node(nodes, i << 1), 64, node(nodes, i))
     passMark(marks, i)
   }
+  flushBlocks()
+  return i
 }

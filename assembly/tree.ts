@@ -10,7 +10,8 @@
  * kind is a block of its own whose size is a power of two.
  */
 import { allocate, release } from './arena'
-import { keyedHashPadded } from './blake3'
+import { beginBlocks, flushBlocks, pushBlock } from './blake3'
+import { LANES_MAX } from './bucket'
 import {
   highestMark,
   mark,
@@ -32,8 +33,11 @@ const DEPTH: usize = 8
 const ROWS: usize = 12
 const STALE: usize = 16
 
-/** Sum and count of the leaf that is being hashed, and zeros up to 64 bytes. */
-const LEAF: usize = memory.data(64, 16)
+/** Sum and count of a leaf are this many bytes. */
+const LEAF_BYTES: u32 = 36
+
+/** The leaves that wait to be hashed, 64 bytes each: one for every lane. */
+const LEAVES: usize = memory.data(8 * 64, 16)
 
 export function depthOf(tree: usize): u32 {
   return load<u32>(tree, DEPTH)
@@ -155,19 +159,23 @@ export function refresh(tree: usize): void {
   if (load<u32>(tree, STALE) === 0) return
   const leaves: u32 = 1 << depthOf(tree)
   const marks = marksOf(tree)
-  let i = highestMark(marks, leaves << 1)
-  for (; i >= leaves; i = highestMark(marks, i)) {
-    hashLeaf(tree, i - leaves, node(tree, i))
+  let place: u32 = 0
+  beginBlocks()
+  for (let i = highestMark(marks, leaves << 1); i >= leaves; i = highestMark(marks, i)) {
+    pushLeaf(tree, i - leaves, LEAVES + (place++ % LANES_MAX << 6), node(tree, i))
     passMark(marks, i)
   }
+  flushBlocks()
   sweepParents(tree, marks, leaves)
   store<u32>(tree, 0, STALE)
 }
 
-function hashLeaf(tree: usize, leaf: u32, out: usize): void {
-  memory.copy(LEAF, load<usize>(tree, SUMS) + (leaf << 5), 32)
-  store<u32>(LEAF, load<u32>(load<usize>(tree, COUNTS) + (leaf << 2)), 32)
-  keyedHashPadded(LEAF, 36, out)
+/** `place` is free again when as many more leaves were pushed as there are lanes. */
+function pushLeaf(tree: usize, leaf: u32, place: usize, out: usize): void {
+  const sum = load<usize>(tree, SUMS) + (leaf << 5)
+  for (let i: usize = 0; i < 32; i += 8) store<u64>(place + i, load<u64>(sum + i))
+  store<u32>(place, load<u32>(load<usize>(tree, COUNTS) + (leaf << 2)), 32)
+  pushBlock(place, LEAF_BYTES, out)
 }
 
 /** Makes the empty tree `to` hold the rows of the deeper `from`: neighbouring sums are added. */
