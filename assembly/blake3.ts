@@ -66,15 +66,11 @@ function beginMode(keyed: bool): u32 {
 }
 
 /** An empty row has one block, too. */
-// @ts-ignore: decorator
-@inline
 function blocksIn(length: u32): u32 {
   return length === 0 ? 1 : (length + 63) >> 6
 }
 
 /** Of a row of one chunk. */
-// @ts-ignore: decorator
-@inline
 function lastFlags(mode: u32, blocks: u32): u32 {
   return mode | CHUNK_END | ROOT | (blocks === 1 ? CHUNK_START : 0)
 }
@@ -85,8 +81,6 @@ export function beginBlocks(): void {
 }
 
 /** Queues the keyed hash of one block of `length` <= 64 bytes: a leaf or a parent in a tree. */
-// @ts-ignore: decorator
-@inline
 export function pushBlock(block: usize, length: u32, out: usize): void {
   push(block, 1, length, 0, KEYED_HASH | WHOLE, out)
 }

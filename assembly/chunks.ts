@@ -40,10 +40,8 @@ export function pushLong(key: usize, mode: u32, input: usize, length: u32, out: 
   pushChunks(mode, input, length, 0, out)
 }
 
-// @ts-ignore: decorator
-@inline
 function valueAt(values: usize, index: u32): usize {
-  return values + (<usize>index << 5)
+  return values + ((<usize>index) << 5)
 }
 
 function chunksIn(length: u32): u32 {
@@ -76,7 +74,7 @@ export function settle(mode: u32): void {
 
 /** Joins the values of each waiting message to one; `last` are flags of the last join. */
 function join(mode: u32, last: u32): void {
-  for (let busy = waiting > 0; busy; ) {
+  for (let busy = waiting > 0; busy;) {
     for (let i: usize = 0; i < waiting; i++) pushPairs(WAITING + i * ENTRY_BYTES, mode, last)
     flush()
     busy = false

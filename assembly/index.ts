@@ -13,6 +13,7 @@ import * as arena from './arena'
 import * as blake3 from './blake3'
 import * as forest from './forest'
 import * as groups from './group'
+import * as trees from './hash-tree'
 import { setWidth } from './jobs'
 import { openMask } from './mask'
 import { node } from './nodes'
@@ -21,6 +22,7 @@ import { depthOf as treeDepth, DEPTH_MAX, rowsOf as treeRows } from './tree'
 export { ARENA_BYTES_MAX } from './arena'
 export { LANES_MAX } from './bucket'
 export { SLOTS } from './forest'
+export { LEAVES_MAX } from './hash-tree'
 export { DEPTH_MAX } from './tree'
 
 /** Goes up when an export changes its meaning, so that the host can refuse an old build. */
@@ -150,6 +152,43 @@ export function groupLevel(group: usize, level: u32, first: u32): usize {
 
 export function freeGroup(group: usize): void {
   groups.freeGroup(group)
+}
+
+/** A tree over `leaves` hashes (1 to LEAVES_MAX), zeros at first, until `freeTree`. 0: no memory. */
+export function openTree(leaves: u32): usize {
+  return trees.openTree(leaves)
+}
+
+export function freeTree(tree: usize): void {
+  trees.freeTree(tree)
+}
+
+export function treeDepthOf(tree: usize): u32 {
+  return trees.depthOf(tree)
+}
+
+/**
+ * Where the hash of a leaf lies, 32 bytes, and those of the leaves after it. Valid as long as the
+ * tree. The host may write there and calls `leavesChanged` before it asks for a level.
+ */
+export function leavesOf(tree: usize, first: u32): usize {
+  return trees.leafAt(tree, first)
+}
+
+export function leavesChanged(tree: usize, first: u32, count: u32): void {
+  trees.changed(tree, first, count)
+}
+
+/** Sets the leaves at `count` positions (32 bits each) to as many hashes (32 bytes each). */
+export function setLeaves(tree: usize, positions: usize, hashes: usize, count: u32): void {
+  trees.setLeaves(tree, positions, hashes, count)
+}
+
+/** As `levelOf`. */
+export function treeLevel(tree: usize, level: u32, first: u32): usize {
+  assert(level <= trees.depthOf(tree) && first < u32(1) << level)
+  trees.refreshTree(tree)
+  return node(tree, (1 << level) + first)
 }
 
 /** Compares hash by hash; writes the positions that differ (32 bits each) and returns how many. */

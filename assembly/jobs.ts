@@ -45,12 +45,17 @@ export function begin(keyAt: usize, modeFlags: u32): void {
 }
 
 /** Queues a job, see bucket.ts. `length` <= 64 are the bytes in its last block. */
+// @ts-ignore: decorator
 // prettier-ignore
+@inline
 export function push(
   input: usize, blocks: u32, length: u32, counter: u32, flags: u32, out: usize
 ): void {
   assert(blocks >= 1 && blocks <= BLOCKS_MAX && length <= 64)
-  if (!ASC_FEATURE_SIMD) return hashAlone(input, blocks, length, counter, flags, out)
+  if (!ASC_FEATURE_SIMD) {
+    hashAlone(input, blocks, length, counter, flags, out)
+    return
+  }
   const jobs = bucketOf(blocks)
   const lane = load<u32>(jobs, COUNT_AT)
   const job = jobs + (lane << 2)
@@ -64,8 +69,6 @@ export function push(
   else runFull(jobs, blocks)
 }
 
-// @ts-ignore: decorator
-@inline
 function bucketOf(blocks: u32): usize {
   return BUCKETS + <usize>(blocks - 1) * BUCKET_BYTES
 }

@@ -107,6 +107,10 @@ function loadQuarter(
 /** As `loadWhole`, with zeros for what is beyond the length of each job. */
 // prettier-ignore
 export function loadLast(jobs: usize, at: usize, to: usize, stride: usize): void {
+  const lengths = jobs + LENGTHS_AT
+  if ((lane(lengths, 0) & lane(lengths, 1) & lane(lengths, 2) & lane(lengths, 3)) === 64) {
+    return loadWhole(jobs, at, to, stride)
+  }
   const a = lane(jobs + INPUTS_AT, 0) + at
   const b = lane(jobs + INPUTS_AT, 1) + at
   const c = lane(jobs + INPUTS_AT, 2) + at
@@ -115,16 +119,27 @@ export function loadLast(jobs: usize, at: usize, to: usize, stride: usize): void
   const maskB = maskOf(lane(jobs + LENGTHS_AT, 1))
   const maskC = maskOf(lane(jobs + LENGTHS_AT, 2))
   const maskD = maskOf(lane(jobs + LENGTHS_AT, 3))
-  for (let i: usize = 0; i < 64; i += 16) {
-    turn(
-      v128.and(v128.load(a + i), v128.load(maskA + i)),
-      v128.and(v128.load(b + i), v128.load(maskB + i)),
-      v128.and(v128.load(c + i), v128.load(maskC + i)),
-      v128.and(v128.load(d + i), v128.load(maskD + i)),
-      to, to + stride, to + 2 * stride, to + 3 * stride
-    )
-    to += 4 * stride
-  }
+  maskQuarter(a, b, c, d, maskA, maskB, maskC, maskD, 0, to, stride)
+  maskQuarter(a, b, c, d, maskA, maskB, maskC, maskD, 16, to + 4 * stride, stride)
+  maskQuarter(a, b, c, d, maskA, maskB, maskC, maskD, 32, to + 8 * stride, stride)
+  maskQuarter(a, b, c, d, maskA, maskB, maskC, maskD, 48, to + 12 * stride, stride)
+}
+
+// @ts-ignore: decorator
+// prettier-ignore
+@inline
+function maskQuarter(
+  a: usize, b: usize, c: usize, d: usize,
+  maskA: usize, maskB: usize, maskC: usize, maskD: usize,
+  at: usize, to: usize, stride: usize
+): void {
+  turn(
+    v128.and(v128.load(a + at), v128.load(maskA + at)),
+    v128.and(v128.load(b + at), v128.load(maskB + at)),
+    v128.and(v128.load(c + at), v128.load(maskC + at)),
+    v128.and(v128.load(d + at), v128.load(maskD + at)),
+    to, to + stride, to + 2 * stride, to + 3 * stride
+  )
 }
 
 /** Four of eight words of each hash, to byte `at` of the outputs of four jobs. */

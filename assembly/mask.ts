@@ -15,8 +15,6 @@ export function openMask(): void {
 }
 
 /** 64 bytes: 255 for the first `length` <= 64, else 0. */
-// @ts-ignore: decorator
-@inline
 export function maskOf(length: usize): usize {
   return MASK + 64 - length
 }

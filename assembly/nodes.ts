@@ -58,24 +58,50 @@ export function passMark(marks: usize, index: u32): void {
   if (index > 1) mark(marks, index >> 1)
 }
 
-/** The first node on the level of node `index`. */
-export function levelOfNode(index: u32): u32 {
-  return (<u32>1) << (31 - clz<u32>(index))
+/** Marks the nodes `from` to `last`, too. */
+export function markRange(marks: usize, from: u32, last: u32): void {
+  for (; from <= last && (from & 63) !== 0; from++) mark(marks, from)
+  for (; from + 63 <= last; from += 64) store<u64>(marks + ((from >> 6) << 3), ~(<u64>0))
+  for (; from <= last; from++) mark(marks, from)
+}
+
+/** Levels above `count` leaves: the logarithm of their number, rounded up. */
+export function levelsAbove(count: u32): u32 {
+  return count < 2 ? 0 : 32 - clz<u32>(count - 1)
 }
 
 /** Rehashes the marked parents below node `end` and clears their marks. */
 export function sweepParents(nodes: usize, marks: usize, end: u32): void {
-  for (let i = highestMark(marks, end); i > 0; ) i = sweepLevel(nodes, marks, i)
+  let top = highestMark(marks, end)
+  while (top > 0) {
+    const first: u32 = (<u32>1) << (31 - clz<u32>(top))
+    beginBlocks()
+    for (let word = top >> 6; word > first >> 6; word--) sweepWord(nodes, marks, word, ~(<u64>0))
+    sweepWord(nodes, marks, first >> 6, ~(<u64>0) << (first & 63))
+    flushBlocks()
+    top = highestMark(marks, first)
+  }
 }
 
-/** Rehashes the marked parents from `i` down to the first of its level; returns the next mark. */
-function sweepLevel(nodes: usize, marks: usize, i: u32): u32 {
-  const first = levelOfNode(i)
-  beginBlocks()
-  for (; i >= first; i = highestMark(marks, i)) {
-    pushBlock(node(nodes, i << 1), 64, node(nodes, i))
-    passMark(marks, i)
+/** Rehashes those of 64 nodes that are marked and in `wanted`, and passes their marks on. */
+function sweepWord(nodes: usize, marks: usize, word: u32, wanted: u64): void {
+  const at = marks + (word << 3)
+  let bits = load<u64>(at) & wanted
+  if (bits === 0) return
+  store<u64>(at, load<u64>(at) ^ bits)
+  let parents: u64 = 0
+  while (bits !== 0) {
+    const bit = (<u32>clz<u64>(bits)) ^ 63
+    bits ^= (<u64>1) << bit
+    parents |= (<u64>1) << (bit >> 1)
+    const index = (word << 6) + bit
+    pushBlock(node(nodes, index << 1), 64, node(nodes, index))
   }
-  flushBlocks()
-  return i
+  const above = marks + ((word >> 1) << 3)
+  store<u64>(above, (load<u64>(above) | (parents << ((word & 1) << 5))) & noneAbove(word))
+}
+
+/** The root has no parent to take its mark. */
+function noneAbove(word: u32): u64 {
+  return word === 0 ? ~(<u64>1) : ~(<u64>0)
 }

@@ -162,7 +162,7 @@ export function refresh(tree: usize): void {
   let place: u32 = 0
   beginBlocks()
   for (let i = highestMark(marks, leaves << 1); i >= leaves; i = highestMark(marks, i)) {
-    pushLeaf(tree, i - leaves, LEAVES + (place++ % LANES_MAX << 6), node(tree, i))
+    pushLeaf(tree, i - leaves, LEAVES + ((place++ % LANES_MAX) << 6), node(tree, i))
     passMark(marks, i)
   }
   flushBlocks()

@@ -3,7 +3,7 @@
  * 1 is the root, node i has the children 2i and 2i + 1, marks are one bit a node, and sweeping goes
  * from the highest marked node to the lowest.
  */
-import { keyedHashBlock, storeWords, type Words } from './javascript-blake3.ts'
+import { keyedHashBlock, storeWords, viewOf, type Words } from './javascript-blake3.ts'
 
 /** A leaf's sum, its count and zeros, while it is hashed. */
 const leafBlock = new Int32Array(16)
@@ -56,10 +56,17 @@ export class Nodes {
     }
   }
 
+  /** Marks the parents of these leaves. */
+  markAbove(first: number, count: number): void {
+    if (this.depth === 0 || count === 0) return
+    const last = (2 ** this.depth + first + count - 1) >>> 1
+    for (let i = (2 ** this.depth + first) >>> 1; i <= last; i++) this.mark(i)
+  }
+
   /** A copy of `count` hashes as bytes. */
   read(level: number, first: number, count: number): Uint8Array {
     const bytes = new Uint8Array(32 * count)
-    storeWords(this.words, 8 * (2 ** level + first), 8 * count, bytes, 0)
+    storeWords(this.words, 8 * (2 ** level + first), 8 * count, viewOf(bytes), 0)
     return bytes
   }
 }

@@ -6,13 +6,16 @@
  * Not promised: a limit on memory.
  */
 import type { Forest, SlotGroup } from './forest.ts'
-import { hashInto, keyedHashInto, toWords, type Words } from './javascript-blake3.ts'
+import { hashInto, keyedHashInto, keyedHashPacked, toWords, viewOf } from './javascript-blake3.ts'
+import type { Words } from './javascript-blake3.ts'
 import { Nodes, Tree } from './javascript-tree.ts'
 import {
   checkDepth,
   checkGroup,
   checkKey,
   checkLevel,
+  checkOut,
+  checkPacked,
   checkPair,
   checkRow,
   checkSlot,
@@ -52,6 +55,16 @@ class JavaScriptForest implements Forest {
     const out = new Uint8Array(DIGEST_BYTES)
     keyedHashInto(this.#key, bytes, out, 0)
     return out
+  }
+
+  digestInto(bytes: Uint8Array, out: Uint8Array, at = 0): void {
+    checkOut(out, at, 1)
+    keyedHashInto(this.#key, bytes, out, at)
+  }
+
+  digestPacked(rows: Uint8Array, offsets: Uint32Array, out: Uint8Array): void {
+    checkOut(out, 0, checkPacked(rows, offsets))
+    keyedHashPacked(this.#key, rows, offsets, viewOf(out), 0)
   }
 
   digestMany(rows: readonly Uint8Array[]): Uint8Array {
