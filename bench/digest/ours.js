@@ -1,0 +1,58 @@
+/** The contenders of this project, from the package as it is built: `ours` in all its widths. */
+import { existsSync } from 'node:fs'
+import { UsageError } from '../parts/command.js'
+
+/** Any key will do. */
+const KEY = new Uint8Array(32).fill(7)
+
+const dist = new URL('../../dist/digest/', import.meta.url)
+
+/**
+ * @typedef {import('../../src/digest/forest.ts').Hasher} Hasher
+ * @typedef {import('../../src/digest/tree.ts').HashTree} HashTree
+ * @typedef {{ name: string, hasher: Hasher, tree(leaves: number): HashTree }} Own
+ */
+
+/** @returns {Promise<Own[]>} */
+export async function ours() {
+  if (!existsSync(dist)) throw new UsageError('Nothing is built yet; run `npm run build`.')
+  const { createForest } = await load('forest')
+  const { createTree } = await load('tree')
+  const { createJavaScriptForest } = await load('javascript')
+  const { createJavaScriptTree } = await load('javascript-hash-tree')
+  /** @type {[string, import('../../src/digest/wasm.ts').CoreInit][]} */
+  const builds = [
+    ['ours', {}],
+    ['ours-4', { lanes: 4 }],
+    ['ours-scalar', { build: 'scalar' }]
+  ]
+  return [
+    ...builds.map(([name, init]) => ({
+      name,
+      hasher: createForest(KEY, init),
+      tree: (/** @type {number} */ leaves) => createTree(KEY, leaves, init)
+    })),
+    {
+      name: 'twin',
+      hasher: createJavaScriptForest(KEY),
+      tree: leaves => createJavaScriptTree(KEY, leaves)
+    }
+  ]
+}
+
+/**
+ * @typedef {object} Modules
+ * @property {typeof import('../../src/digest/forest.ts')} forest
+ * @property {typeof import('../../src/digest/tree.ts')} tree
+ * @property {typeof import('../../src/digest/javascript.ts')} javascript
+ * @property {typeof import('../../src/digest/javascript-hash-tree.ts')} javascript-hash-tree
+ */
+
+/**
+ * @template {keyof Modules} Name
+ * @param {Name} name
+ * @returns {Promise<Modules[Name]>}
+ */
+async function load(name) {
+  return await import(new URL(`${name}.js`, dist).href)
+}
