@@ -4,7 +4,8 @@
  */
 import { allocate, release } from './arena'
 import { rootOf, stampOf } from './forest'
-import { levelsAbove, mark, markAll, marksBytes, node, nodesBytes, sweepParents } from './nodes'
+import { mark, markAll, marksBytes } from './marks'
+import { levelsAbove, node, nodesBytes, sweepParents } from './nodes'
 
 /** The header, in the place of node 0. */
 const MARKS: usize = 0

@@ -4,8 +4,8 @@
  * a level is asked for, those above leaves that were set, and no others.
  */
 import { allocate, release } from './arena'
-import { levelsAbove, mark, markAll, markRange, marksBytes, node, nodesBytes } from './nodes'
-import { sweepParents } from './nodes'
+import { mark, markAll, markRange, marksBytes } from './marks'
+import { levelsAbove, node, nodesBytes, sweepParents } from './nodes'
 
 /** A tree has at most 2^24 leaves. */
 export const LEAVES_MAX: u32 = 1 << 24

@@ -14,7 +14,7 @@ import * as blake3 from './blake3'
 import * as forest from './forest'
 import * as groups from './group'
 import * as trees from './hash-tree'
-import { setWidth } from './jobs'
+import { setVector as setVectorOf, setWidth } from './jobs'
 import { openMask } from './mask'
 import { node } from './nodes'
 import { depthOf as treeDepth, DEPTH_MAX, rowsOf as treeRows } from './tree'
@@ -53,6 +53,11 @@ export function open(arenaBytes: u32): bool {
 /** How many rows are hashed at once at most: 8 (at first), 4 or 1. The hashes are the same. */
 export function setLanes(lanes: u32): void {
   setWidth(lanes)
+}
+
+/** Which of two ways a row alone is hashed, for builds with SIMD. The hashes are the same. */
+export function setVector(wanted: bool): void {
+  setVectorOf(wanted)
 }
 
 /** Copies the 32 bytes of the key of row digests and trees. To be called before rows are added. */

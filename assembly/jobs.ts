@@ -10,6 +10,7 @@
 import { BUCKET_BYTES, COUNT_AT, COUNTERS_AT, FLAGS_AT, INPUTS_AT } from './bucket'
 import { LANES_MAX, LENGTHS_AT, OUTPUTS_AT } from './bucket'
 import { CHUNK_START, compress } from './compress'
+import { compress1 } from './compress1'
 import { compress4 } from './compress4'
 import { compress8 } from './compress8'
 import { padded } from './mask'
@@ -31,6 +32,13 @@ let width: u32 = LANES_MAX
 /** From this many jobs on that are left over, the kernel of so many lanes is the faster. */
 const WORTH_EIGHT: u32 = 6
 const WORTH_FOUR: u32 = 3
+
+/** Whether a row alone is hashed with vectors. */
+let vector: bool = false
+
+export function setVector(wanted: bool): void {
+  vector = wanted
+}
 
 export function setWidth(lanes: u32): void {
   assert(lanes === 8 || lanes === 4 || lanes === 1)
@@ -132,9 +140,17 @@ export function hashAlone(
   let value = key
   let before = mode | CHUNK_START
   for (; --blocks > 0; input += 64) {
-    compress(value, input, 64, counter, before, out)
+    compressOne(value, input, 64, counter, before, out)
     value = out
     before = mode
   }
-  compress(value, padded(input, length), length, counter, flags, out)
+  compressOne(value, padded(input, length), length, counter, flags, out)
+}
+
+// prettier-ignore
+function compressOne(
+  cv: usize, block: usize, length: u32, counter: u64, flags: u32, out: usize
+): void {
+  if (ASC_FEATURE_SIMD && vector) compress1(cv, block, length, counter, flags, out)
+  else compress(cv, block, length, counter, flags, out)
 }

@@ -12,16 +12,8 @@
 import { allocate, release } from './arena'
 import { beginBlocks, flushBlocks, pushBlock } from './blake3'
 import { LANES_MAX } from './bucket'
-import {
-  highestMark,
-  mark,
-  markAll,
-  marksBytes,
-  node,
-  nodesBytes,
-  passMark,
-  sweepParents
-} from './nodes'
+import { highestBit, highestMark, mark, markAll, marksBytes } from './marks'
+import { node, nodesBytes, sweepParents, takeOfLevel } from './nodes'
 
 /** A tree has at most 2^16 leaves. */
 export const DEPTH_MAX: u32 = 16
@@ -38,6 +30,7 @@ const LEAF_BYTES: u32 = 36
 
 /** The leaves that wait to be hashed, 64 bytes each: one for every lane. */
 const LEAVES: usize = memory.data(8 * 64, 16)
+let nextPlace: u32 = 0
 
 export function depthOf(tree: usize): u32 {
   return load<u32>(tree, DEPTH)
@@ -159,22 +152,41 @@ export function refresh(tree: usize): void {
   if (load<u32>(tree, STALE) === 0) return
   const leaves: u32 = 1 << depthOf(tree)
   const marks = marksOf(tree)
-  let place: u32 = 0
   beginBlocks()
-  for (let i = highestMark(marks, leaves << 1); i >= leaves; i = highestMark(marks, i)) {
-    pushLeaf(tree, i - leaves, LEAVES + ((place++ % LANES_MAX) << 6), node(tree, i))
-    passMark(marks, i)
+  let top = highestMark(marks, leaves << 1)
+  for (; top >= leaves; top = highestMark(marks, max(leaves, top & ~63))) {
+    pushLeaves(tree, top >> 6, takeOfLevel(marks, top >> 6, leaves))
   }
   flushBlocks()
   sweepParents(tree, marks, leaves)
   store<u32>(tree, 0, STALE)
 }
 
-/** `place` is free again when as many more leaves were pushed as there are lanes. */
-function pushLeaf(tree: usize, leaf: u32, place: usize, out: usize): void {
+/** Queues those of 64 nodes, all of them leaves, whose bits are set. */
+function pushLeaves(tree: usize, word: u32, bits: u64): void {
+  const leaves: u32 = 1 << depthOf(tree)
+  while (bits !== 0) {
+    const bit = highestBit(bits)
+    const index = (word << 6) + bit
+    bits ^= (<u64>1) << bit
+    pushLeaf(tree, index - leaves, node(tree, index))
+  }
+}
+
+/** A place is free again when as many more leaves were pushed as there are lanes. */
+function pushLeaf(tree: usize, leaf: u32, out: usize): void {
+  const place = LEAVES + ((nextPlace++ % LANES_MAX) << 6)
   const sum = load<usize>(tree, SUMS) + (leaf << 5)
-  for (let i: usize = 0; i < 32; i += 8) store<u64>(place + i, load<u64>(sum + i))
-  store<u32>(place, load<u32>(load<usize>(tree, COUNTS) + (leaf << 2)), 32)
+  const count = load<u32>(load<usize>(tree, COUNTS) + (leaf << 2))
+  if (ASC_FEATURE_SIMD) {
+    // Whole vectors, for that is how the kernels read them: parts would be waited for.
+    v128.store(place, v128.load(sum))
+    v128.store(place, v128.load(sum, 16), 16)
+    v128.store(place, i32x4.replace_lane(i32x4.splat(0), 0, count), 32)
+  } else {
+    for (let i: usize = 0; i < 32; i += 8) store<u64>(place + i, load<u64>(sum + i))
+    store<u32>(place, count, 32)
+  }
   pushBlock(place, LEAF_BYTES, out)
 }
 

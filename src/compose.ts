@@ -4,6 +4,7 @@
  * pay for it.
  */
 import './net/shim.ts'
+import { cpus } from 'node:os'
 import { createForest } from './digest/forest.ts'
 import { loadCluster } from './net/cluster.ts'
 import { loadIdentity } from './net/identity.ts'
@@ -67,7 +68,8 @@ async function compose(directory: Directory, store: Store, options: NodeOptions)
     n: cluster.n,
     listen
   })
-  const forest = createForest(deriveKeys(cluster.key).digestKey)
+  const processor = cpus()[0]?.model ?? ''
+  const forest = createForest(deriveKeys(cluster.key).digestKey, { processor })
   return new Node(
     { ...common, store, network, forest },
     {

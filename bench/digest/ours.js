@@ -1,5 +1,6 @@
 /** The contenders of this project, from the package as it is built: `ours` in all its widths. */
 import { existsSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { UsageError } from '../parts/command.js'
 
 /** Any key will do. */
@@ -20,10 +21,11 @@ export async function ours() {
   const { createTree } = await load('tree')
   const { createJavaScriptForest } = await load('javascript')
   const { createJavaScriptTree } = await load('javascript-hash-tree')
+  const processor = cpus()[0]?.model ?? ''
   /** @type {[string, import('../../src/digest/wasm.ts').CoreInit][]} */
   const builds = [
-    ['ours', {}],
-    ['ours-4', { lanes: 4 }],
+    ['ours', { processor }],
+    ['ours-4', { processor, lanes: 4 }],
     ['ours-scalar', { build: 'scalar' }]
   ]
   return [

@@ -60,7 +60,7 @@ export class WasmHasher implements Hasher {
 
   #hashOne(mode: number, bytes: Uint8Array): void {
     const core = this.#core
-    if (bytes.length > this.#room) return hashLong(core, mode, bytes)
+    if (bytes.length > this.#room) return hashLong(core, mode, bytes, core.stage + HASHES_AT)
     core.bytes().set(bytes, core.stage + ROWS_AT)
     core.exports.hashRow(mode, core.stage + ROWS_AT, bytes.length, core.stage + HASHES_AT)
   }
@@ -76,13 +76,17 @@ export class WasmHasher implements Hasher {
 
   digestPacked(rows: Uint8Array, offsets: Uint32Array, out: Uint8Array): void {
     checkOut(out, 0, checkPacked(rows, offsets))
-    hashPacked(this.#core, this.#keyed, rows, offsets, (at, first, count) =>
-      this.#take(at, out, first, count)
-    )
+    const place = this.#core.stage + HASHES_AT
+    hashPacked(this.#core, this.#keyed, rows, offsets, {
+      place: () => place,
+      taken: (first, count) => this.#take(out, first, count)
+    })
   }
 
-  #take(at: number, out: Uint8Array, first: number, count: number): void {
-    const hashes = this.#core.bytes().subarray(at, at + count * DIGEST_BYTES)
+  /** Copies the first `count` hashes of the stage to their place in `out`. */
+  #take(out: Uint8Array, first: number, count: number): void {
+    const from = this.#core.stage + HASHES_AT
+    const hashes = this.#core.bytes().subarray(from, from + count * DIGEST_BYTES)
     out.set(hashes, first * DIGEST_BYTES)
   }
 
@@ -92,8 +96,8 @@ export class WasmHasher implements Hasher {
     for (let first = 0; first < rows.length;) {
       const end = this.#fill(rows, first)
       if (end > first) this.#hashStaged(end - first)
-      else hashLong(this.#core, this.#keyed, rows[first] as Uint8Array)
-      this.#take(hashes, out, first, Math.max(1, end - first))
+      else hashLong(this.#core, this.#keyed, rows[first] as Uint8Array, hashes)
+      this.#take(out, first, Math.max(1, end - first))
       first = Math.max(first + 1, end)
     }
     return out

@@ -6,7 +6,15 @@
  * One caution for whoever changes it: a single read beyond the end of a typed array makes V8
  * compile the loops several times slower for the rest of the process.
  */
-import { compress } from './javascript-compress.ts'
+import {
+  compress,
+  loadBlock,
+  loadLast,
+  setBlock,
+  setValue,
+  storeValue,
+  takeValue
+} from './javascript-compress.ts'
 
 const CHUNK_START = 1
 const CHUNK_END = 2
@@ -33,7 +41,6 @@ const IV: Words = Int32Array.of(
 )
 
 /** Scratch, used within one call only. */
-const block = new Int32Array(16)
 const stack = new Int32Array(24 * 8)
 const row = new Uint8Array(CHUNK_BYTES)
 const rowView = new DataView(row.buffer)
@@ -93,7 +100,7 @@ export function keyedHashPacked(
   const view = viewOf(rows)
   for (let i = 1; i < offsets.length; i++, to += 32) {
     hashBytes(key, KEYED_HASH, view, offsets[i - 1] as number, offsets[i] as number)
-    storeWords(stack, 0, 8, out, to)
+    storeValue(out, to)
   }
 }
 
@@ -104,13 +111,16 @@ export function viewOf(bytes: Uint8Array): DataView {
 /** The keyed hash of `length` <= 64 bytes in the 16 words at `at`; eight words to `out`. */
 export function keyedHashBlock(
   key: Words,
-  block: Int32Array,
+  words: Int32Array,
   at: number,
   length: number,
   out: Int32Array,
   outAt: number
 ): void {
-  compress(key, 0, block, at, length, 0, KEYED_HASH | WHOLE, out, outAt)
+  setValue(key)
+  setBlock(words, at)
+  compress(length, 0, KEYED_HASH | WHOLE)
+  takeValue(out, outAt)
 }
 
 /** A short row is copied to where a view is at hand: making one takes longer. */
@@ -119,17 +129,17 @@ function hashOne(key: Words, mode: number, bytes: Uint8Array, out: Uint8Array, t
     row.set(bytes)
     hashBytes(key, mode, rowView, 0, bytes.length)
   } else hashBytes(key, mode, viewOf(bytes), 0, bytes.length)
-  storeWords(stack, 0, 8, hashView, 0)
+  storeValue(hashView, 0)
   out.set(hash, to)
 }
 
-/** Hashes the bytes `from` to `end`; the hash goes to the bottom of the stack. */
+/** Hashes the bytes `from` to `end`; `storeValue` takes the hash. */
 function hashBytes(key: Words, mode: number, view: DataView, from: number, end: number): void {
-  if (end - from <= CHUNK_BYTES) chunk(key, mode, view, from, end, 0, ROOT, 0)
+  if (end - from <= CHUNK_BYTES) chunk(key, mode, view, from, end, 0, ROOT)
   else chunks(key, mode, view, from, end)
 }
 
-/** One chunk; its chaining value goes to `top` on the stack. */
+/** One chunk; `last` are the flags that only its last block gets. */
 function chunk(
   key: Words,
   mode: number,
@@ -137,22 +147,17 @@ function chunk(
   from: number,
   end: number,
   counter: number,
-  last: number,
-  top: number
+  last: number
 ): void {
+  setValue(key)
   let flags = mode | CHUNK_START
-  let value = key
-  let valueAt = 0
   for (; end - from > BLOCK_BYTES; from += BLOCK_BYTES) {
     loadBlock(view, from)
-    compress(value, valueAt, block, 0, BLOCK_BYTES, counter, flags, stack, top)
+    compress(BLOCK_BYTES, counter, flags)
     flags = mode
-    value = stack
-    valueAt = top
   }
   loadLast(view, from, end - from)
-  flags |= CHUNK_END | last
-  compress(value, valueAt, block, 0, end - from, counter, flags, stack, top)
+  compress(end - from, counter, flags | CHUNK_END | last)
 }
 
 /** See assembly/chunks.ts: complete subtrees are joined as soon as more input follows. */
@@ -160,34 +165,21 @@ function chunks(key: Words, mode: number, view: DataView, from: number, end: num
   let top = 0
   let counter = 0
   for (; end - from > CHUNK_BYTES; from += CHUNK_BYTES) {
-    chunk(key, mode, view, from, from + CHUNK_BYTES, counter++, 0, top)
-    for (let rest = counter; (rest & 1) === 0; rest >>>= 1) {
-      top -= 8
-      join(key, mode, top)
-    }
+    chunk(key, mode, view, from, from + CHUNK_BYTES, counter++, 0)
+    takeValue(stack, top)
+    for (let rest = counter; (rest & 1) === 0; rest >>>= 1) join(key, mode, (top -= 8))
     top += 8
   }
-  chunk(key, mode, view, from, end, counter, 0, top)
+  chunk(key, mode, view, from, end, counter, 0)
+  takeValue(stack, top)
   for (; top > 8; top -= 8) join(key, mode, top - 8)
   join(key, mode | ROOT, 0)
 }
 
 /** Replaces two chaining values on the stack by their parent. */
 function join(key: Words, mode: number, at: number): void {
-  compress(key, 0, stack, at, BLOCK_BYTES, 0, mode | PARENT, stack, at)
-}
-
-function loadBlock(view: DataView, at: number): void {
-  for (let i = 0; i < 16; i++) block[i] = view.getInt32(at + 4 * i, true)
-}
-
-/** The last block of a message: `length` <= 64 bytes, and zeros. */
-function loadLast(view: DataView, at: number, length: number): void {
-  if (length === BLOCK_BYTES) return loadBlock(view, at)
-  const whole = length >>> 2
-  for (let i = 0; i < whole; i++) block[i] = view.getInt32(at + 4 * i, true)
-  let rest = 0
-  for (let i = length - 1; i >= 4 * whole; i--) rest = (rest << 8) | view.getUint8(at + i)
-  block[whole] = rest
-  for (let i = whole + 1; i < 16; i++) block[i] = 0
+  setValue(key)
+  setBlock(stack, at)
+  compress(BLOCK_BYTES, 0, mode | PARENT)
+  takeValue(stack, at)
 }

@@ -15,8 +15,13 @@ export function stageRoom(core: Core): number {
   return STAGE_BYTES - ROWS_AT - core.exports.PADDING_BYTES.value
 }
 
-/** What becomes of the hashes of rows `first` to `first + count`, which lie at `at` until then. */
-export type Take = (at: number, first: number, count: number) => void
+/** Where the hashes of a part of a batch go in linear memory, and what happens then. */
+export interface Sink {
+  /** Room for the hashes of the rows from `first` on: as many as rows are staged at a time. */
+  place(first: number): number
+  /** The hashes of rows `first` to `first + count` are in their place. */
+  taken(first: number, count: number): void
+}
 
 /** Offsets must be in ascending order and within `rows`. */
 export function hashPacked(
@@ -24,16 +29,18 @@ export function hashPacked(
   mode: number,
   rows: Uint8Array,
   offsets: Uint32Array,
-  take: Take
+  sink: Sink
 ): void {
   const room = stageRoom(core)
   const count = offsets.length - 1
   for (let first = 0; first < count;) {
     const end = batchEnd(offsets, first, room)
-    if (end > first) hashBatch(core, mode, rows, offsets.subarray(first, end + 1))
-    else hashLong(core, mode, rows.subarray(offsets[first], offsets[first + 1]))
-    take(core.stage + HASHES_AT, first, Math.max(1, end - first))
-    first = Math.max(first + 1, end)
+    const out = sink.place(first)
+    if (end > first) hashBatch(core, mode, rows, offsets.subarray(first, end + 1), out)
+    else hashLong(core, mode, rows.subarray(offsets[first], offsets[first + 1]), out)
+    const next = Math.max(first + 1, end)
+    sink.taken(first, next - first)
+    first = next
   }
 }
 
@@ -45,23 +52,26 @@ function batchEnd(offsets: Uint32Array, first: number, room: number): number {
   return end
 }
 
-function hashBatch(core: Core, mode: number, rows: Uint8Array, offsets: Uint32Array): void {
+function hashBatch(
+  core: Core,
+  mode: number,
+  rows: Uint8Array,
+  offsets: Uint32Array,
+  out: number
+): void {
   const { stage, exports } = core
   const count = offsets.length - 1
   const from = offsets[0] as number
   core.storeWords(offsets, stage)
   core.bytes().set(rows.subarray(from, offsets[count]), stage + ROWS_AT)
-  exports.hashRows(mode, stage + ROWS_AT - from, stage, count, stage + HASHES_AT)
+  exports.hashRows(mode, stage + ROWS_AT - from, stage, count, out)
 }
 
-/**
- * Hashes one row of any length to the place of the first hash. What is too long for the stage gets
- * a block of its own for the time of the call.
- */
-export function hashLong(core: Core, mode: number, row: Uint8Array): void {
+/** Hashes one row of any length, in a block of its own for the time of the call. */
+export function hashLong(core: Core, mode: number, row: Uint8Array, out: number): void {
   const length = row.length + core.exports.PADDING_BYTES.value
   const block = core.allocate(length)
   core.bytes().set(row, block)
-  core.exports.hashRow(mode, block, row.length, core.stage + HASHES_AT)
+  core.exports.hashRow(mode, block, row.length, out)
   core.exports.release(block, length)
 }

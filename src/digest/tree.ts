@@ -96,10 +96,10 @@ class WasmTree implements HashTree {
     const count = checkPacked(rows, offsets)
     checkRange(this.leaves, first, count)
     const leaf = exports.leavesOf(this.#open(), first)
-    hashPacked(this.#core, exports.KEYED.value, rows, offsets, (at, from, hashed) => {
-      this.#core.bytes().copyWithin(leaf + from * DIGEST_BYTES, at, at + hashed * DIGEST_BYTES)
+    hashPacked(this.#core, exports.KEYED.value, rows, offsets, {
+      place: from => leaf + from * DIGEST_BYTES,
+      taken: (from, hashed) => exports.leavesChanged(this.#tree, first + from, hashed)
     })
-    exports.leavesChanged(this.#tree, first, count)
   }
 
   level(level: number, first: number, count: number): Uint8Array {
