@@ -7,7 +7,7 @@
  */
 import { pushLong, settle } from './chunks'
 import { CHUNK_END, CHUNK_START, IV, KEYED_HASH, ROOT } from './compress'
-import { begin, flush, hashAlone, push } from './jobs'
+import { begin, flush, hashAlone, push, pushRun } from './jobs'
 
 const CHUNK_BYTES: u32 = 1024
 
@@ -83,6 +83,11 @@ export function beginBlocks(): void {
 /** Queues the keyed hash of one block of `length` <= 64 bytes: a leaf or a parent in a tree. */
 export function pushBlock(block: usize, length: u32, out: usize): void {
   push(block, 1, length, 0, KEYED_HASH | WHOLE, out)
+}
+
+/** Queues the keyed hashes of eight blocks of 64 bytes that follow each other. */
+export function pushBlocks(blocks: usize, out: usize): void {
+  pushRun(blocks, KEYED_HASH | WHOLE, out)
 }
 
 /** Hashes all blocks that wait. */

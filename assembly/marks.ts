@@ -5,7 +5,7 @@
  * Node numbers are those of nodes.ts; 0 is no node and never marked.
  */
 
-/** The first 8 bytes say where the upper bits are, and the lower bits follow. */
+/** The first 8 bytes say where the upper bits are and how many words; the lower bits follow. */
 const LOWER_AT: usize = 8
 
 /** Bytes of the lower bits for nodes up to `last`. */
@@ -22,7 +22,8 @@ export function marksBytes(last: u32): usize {
 export function markAll(marks: usize, last: u32): void {
   const upper = LOWER_AT + lowerBytes(last)
   memory.fill(marks, 0, marksBytes(last))
-  store<u32>(marks, upper)
+  store<u32>(marks, <u32>upper)
+  store<u32>(marks, (last >> 12) + 1, 4)
   markRange(marks, 1, last)
 }
 
@@ -88,11 +89,24 @@ function highestWord(marks: usize, end: u32): i32 {
   return (group << 6) + highestBit(bits)
 }
 
+/** The lowest word from `from` on that has marks; large when there is none. */
+export function nextWord(marks: usize, from: u32): u32 {
+  const groups = load<u32>(marks, 4)
+  let group = from >> 6
+  if (group >= groups) return u32.MAX_VALUE
+  let bits = load<u64>(upperOf(marks, from)) & (~(<u64>0) << (from & 63))
+  while (bits === 0) {
+    if (++group === groups) return u32.MAX_VALUE
+    bits = load<u64>(upperOf(marks, group << 6))
+  }
+  return (group << 6) + <u32>ctz<u64>(bits)
+}
+
 /** Ones from the lowest bit to that of `index` within its word. */
 function upTo(index: u32): u64 {
   return ~(<u64>0) >> (63 - (index & 63))
 }
 
-export function highestBit(bits: u64): u32 {
+function highestBit(bits: u64): u32 {
   return (<u32>clz<u64>(bits)) ^ 63
 }

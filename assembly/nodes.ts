@@ -3,12 +3,12 @@
  * the children 2i and 2i + 1, so the two lie together as the 64 bytes of which i is the hash, and a
  * level is one run of bytes. The place of node 0 is free for a header.
  *
- * Which hashes are out of date is kept as marks. Sweeping goes from the highest node to the lowest,
- * level by level, which puts every child before its parent; the nodes of a level are hashed beside
- * each other.
+ * Which hashes are out of date is kept as marks. Sweeping goes from the lowest level up, which puts
+ * every child before its parent; the nodes of a level are hashed beside each other, from the first to
+ * the last, for that is the order in which memory is read ahead.
  */
-import { beginBlocks, flushBlocks, pushBlock } from './blake3'
-import { highestBit, highestMark, markBits, takeBits } from './marks'
+import { beginBlocks, flushBlocks, pushBlock, pushBlocks } from './blake3'
+import { highestMark, markBits, nextWord, takeBits } from './marks'
 
 /** Bytes of the block for 2^depth leaves. */
 export function nodesBytes(depth: u32): usize {
@@ -31,12 +31,11 @@ function levelStart(index: u32): u32 {
 
 /** Rehashes the marked parents below node `end` and clears their marks. */
 export function sweepParents(nodes: usize, marks: usize, end: u32): void {
-  let top = highestMark(marks, end)
-  while (top > 0) {
+  for (let top = highestMark(marks, end); top > 0; top = highestMark(marks, top)) {
     const first = levelStart(top)
     beginBlocks()
-    for (; top >= first; top = highestMark(marks, max(first, top & ~63))) {
-      pushParents(nodes, top >> 6, takeOfLevel(marks, top >> 6, first))
+    for (let word = first >> 6; word <= top >> 6; word = nextWord(marks, word + 1)) {
+      pushParents(nodes, word, takeOfLevel(marks, word, first))
     }
     flushBlocks()
   }
@@ -63,11 +62,16 @@ function halve(bits: u64): u64 {
   return (bits | (bits >> 16)) & 0x00000000ffffffff
 }
 
+/** All 64 nodes from `first` on. */
+function pushWord(nodes: usize, first: u32): void {
+  for (let i = first; i < first + 64; i += 8) pushBlocks(node(nodes, i << 1), node(nodes, i))
+}
+
 function pushParents(nodes: usize, word: u32, bits: u64): void {
+  if (bits === ~(<u64>0)) return pushWord(nodes, word << 6)
   while (bits !== 0) {
-    const bit = highestBit(bits)
-    const index = (word << 6) + bit
-    bits ^= (<u64>1) << bit
+    const index = (word << 6) + <u32>ctz<u64>(bits)
+    bits &= bits - 1
     pushBlock(node(nodes, index << 1), 64, node(nodes, index))
   }
 }

@@ -12,7 +12,7 @@
 import { allocate, release } from './arena'
 import { beginBlocks, flushBlocks, pushBlock } from './blake3'
 import { LANES_MAX } from './bucket'
-import { highestBit, highestMark, mark, markAll, marksBytes } from './marks'
+import { mark, markAll, marksBytes, nextWord } from './marks'
 import { node, nodesBytes, sweepParents, takeOfLevel } from './nodes'
 
 /** A tree has at most 2^16 leaves. */
@@ -153,9 +153,9 @@ export function refresh(tree: usize): void {
   const leaves: u32 = 1 << depthOf(tree)
   const marks = marksOf(tree)
   beginBlocks()
-  let top = highestMark(marks, leaves << 1)
-  for (; top >= leaves; top = highestMark(marks, max(leaves, top & ~63))) {
-    pushLeaves(tree, top >> 6, takeOfLevel(marks, top >> 6, leaves))
+  const last = ((leaves << 1) - 1) >> 6
+  for (let word = leaves >> 6; word <= last; word = nextWord(marks, word + 1)) {
+    pushLeaves(tree, word, takeOfLevel(marks, word, leaves))
   }
   flushBlocks()
   sweepParents(tree, marks, leaves)
@@ -166,9 +166,8 @@ export function refresh(tree: usize): void {
 function pushLeaves(tree: usize, word: u32, bits: u64): void {
   const leaves: u32 = 1 << depthOf(tree)
   while (bits !== 0) {
-    const bit = highestBit(bits)
-    const index = (word << 6) + bit
-    bits ^= (<u64>1) << bit
+    const index = (word << 6) + <u32>ctz<u64>(bits)
+    bits &= bits - 1
     pushLeaf(tree, index - leaves, node(tree, index))
   }
 }

@@ -178,7 +178,7 @@ class JavaScriptGroup implements SlotGroup {
     this.depth = groupDepthFor(slots.length)
     this.#forest = forest
     this.#nodes = new Nodes(key, this.depth)
-    for (let i = 1; i < 1 << this.depth; i++) this.#nodes.mark(i)
+    this.#nodes.markAbove(0, 2 ** this.depth)
     this.#seen = new Float64Array(slots.length).fill(-1)
   }
 
@@ -202,7 +202,7 @@ class JavaScriptGroup implements SlotGroup {
   #copyRoot(nodes: Nodes, leaf: number, slot: number): void {
     const index = (1 << this.depth) + leaf
     nodes.words.set(this.#forest.rootWords(slot), 8 * index)
-    if (index > 1) nodes.mark(index >>> 1)
+    if (index > 1) nodes.marks.mark(index >>> 1)
   }
 
   root(): Uint8Array {
