@@ -54,6 +54,11 @@ export function markRange(marks: usize, from: u32, last: u32): void {
   for (; from <= last; from++) mark(marks, from)
 }
 
+/** Whether all 64 nodes of a word are marked. */
+export function isFull(marks: usize, word: u32): bool {
+  return load<u64>(lowerOf(marks, word)) === ~(<u64>0)
+}
+
 /** Takes the marks of a word that are in `wanted` away, and returns them. */
 export function takeBits(marks: usize, word: u32, wanted: u64): u64 {
   const lower = lowerOf(marks, word)

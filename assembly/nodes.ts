@@ -8,7 +8,10 @@
  * the last, for that is the order in which memory is read ahead.
  */
 import { beginBlocks, flushBlocks, pushBlock, pushBlocks } from './blake3'
-import { highestMark, markBits, nextWord, takeBits } from './marks'
+import { highestMark, isFull, markBits, nextWord, takeBits } from './marks'
+
+/** Levels of at least so many nodes are swept in blocks of 512 where all is out of date. */
+const BLOCK_NODES: u32 = 4096
 
 /** Bytes of the block for 2^depth leaves. */
 export function nodesBytes(depth: u32): usize {
@@ -35,9 +38,29 @@ export function sweepParents(nodes: usize, marks: usize, end: u32): void {
     const first = levelStart(top)
     beginBlocks()
     for (let word = first >> 6; word <= top >> 6; word = nextWord(marks, word + 1)) {
-      pushParents(nodes, word, takeOfLevel(marks, word, first))
+      if (isFullBlock(marks, word, first)) sweepBlock(nodes, marks, word)
+      else pushParents(nodes, word, takeOfLevel(marks, word, first))
     }
     flushBlocks()
+  }
+}
+
+/** Whether eight words begin here that are all marked, on a level that has many of them. */
+function isFullBlock(marks: usize, word: u32, first: u32): bool {
+  if ((word & 7) !== 0 || first < BLOCK_NODES) return false
+  for (let i: u32 = 0; i < 8; i++) if (!isFull(marks, word + i)) return false
+  return true
+}
+
+/** Rehashes a whole block and three levels above it, while they are near the processor. */
+function sweepBlock(nodes: usize, marks: usize, word: u32): void {
+  for (let words: u32 = 8; words > 0; words >>= 1) {
+    flushBlocks()
+    for (let i: u32 = 0; i < words; i++) {
+      takeOfLevel(marks, word + i, 0)
+      pushWord(nodes, (word + i) << 6)
+    }
+    word >>= 1
   }
 }
 
