@@ -6,7 +6,8 @@
  * BLAKE3 contenders hash plainly where ours hashes under a key, and SHA-256 is SHA-256: what is
  * compared is the time for the same task, each in the fastest form that its maker offers.
  */
-import { ours } from './digest/ours.js'
+import { costCase } from './digest/cost.js'
+import { copyIn, ours } from './digest/ours.js'
 import { loadPeers } from './digest/peers.js'
 import { pipelineCase } from './digest/pipeline.js'
 import { ROW_BYTES, rowsCase } from './digest/rows.js'
@@ -26,9 +27,11 @@ export const notes = [
 export async function ask(report) {
   const peers = await loadPeers()
   const own = await ours()
+  const stage = await copyIn()
   /** @type {(() => import('./parts/measure.js').Case)[]} */
   const cases = [
     ...ROW_BYTES.map(bytes => () => rowsCase(bytes, own, peers)),
+    () => costCase(own, stage),
     () => treeCase(own, peers),
     () => pipelineCase(own, peers),
     () => singleCase(own, peers),

@@ -11,7 +11,10 @@ const dist = new URL('../../dist/digest/', import.meta.url)
 /**
  * @typedef {import('../../src/digest/forest.ts').Hasher} Hasher
  * @typedef {import('../../src/digest/tree.ts').HashTree} HashTree
- * @typedef {{ name: string, hasher: Hasher, tree(leaves: number): HashTree }} Own
+ * @typedef {object} Own
+ * @property {string} name
+ * @property {Hasher} hasher
+ * @property {(leaves: number) => HashTree} tree
  */
 
 /** @returns {Promise<Own[]>} */
@@ -43,9 +46,27 @@ export async function ours() {
 }
 
 /**
+ * The part of hashing a batch that is copying it in.
+ *
+ * @returns {Promise<(rows: Uint8Array, offsets: Uint32Array) => void>}
+ */
+export async function copyIn() {
+  const { Core } = await load('wasm')
+  const { BATCH_ROWS, stageBatch } = await load('packed')
+  const core = new Core(KEY)
+  return (rows, offsets) => {
+    for (let first = 0; first < offsets.length - 1; first += BATCH_ROWS) {
+      stageBatch(core, rows, offsets.subarray(first, first + BATCH_ROWS + 1))
+    }
+  }
+}
+
+/**
  * @typedef {object} Modules
  * @property {typeof import('../../src/digest/forest.ts')} forest
  * @property {typeof import('../../src/digest/tree.ts')} tree
+ * @property {typeof import('../../src/digest/packed.ts')} packed
+ * @property {typeof import('../../src/digest/wasm.ts')} wasm
  * @property {typeof import('../../src/digest/javascript.ts')} javascript
  * @property {typeof import('../../src/digest/javascript-hash-tree.ts')} javascript-hash-tree
  */

@@ -18,6 +18,10 @@ export class PeerTree {
     return /** @type {Uint8Array} */ (this.#levels[0])
   }
 
+  get root() {
+    return /** @type {Uint8Array} */ (this.#levels.at(-1))
+  }
+
   /**
    * Hashes everything above the first `leaves` leaves.
    *

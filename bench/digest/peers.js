@@ -1,6 +1,6 @@
 /**
  * What others offer, each in its fastest form for a row and for the nodes of a tree. A package that
- * cannot be loaded, or that hashes wrongly, is listed as absent and says why.
+ * cannot be loaded is listed as absent and says why.
  */
 import * as crypto from 'node:crypto'
 

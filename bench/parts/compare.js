@@ -7,6 +7,9 @@ import { UsageError } from './command.js'
 
 /** @typedef {import('./measure.js').Result} Result */
 
+/** Cases that compare ours with ours: what something costs, not how much faster it is. */
+const COST = 'cost-'
+
 /** The part of a ratio that must be left. */
 export const KEPT = 0.75
 
@@ -65,6 +68,7 @@ function nameOf(result) {
  */
 function lossOf(before, now) {
   if (before.ratio === null || before.contender === 'ours') return []
+  if (before.case.startsWith(COST)) return []
   if (now === undefined) return [`lost: ${nameOf(before)} was not measured`]
   if (now.ratio === null || now.ratio >= before.ratio * KEPT) return []
   return [`lost: ${nameOf(before)} fell from ${before.ratio} to ${now.ratio}`]

@@ -1,7 +1,10 @@
-/** Says what is being measured: one line that is written over, or where there is no screen a line for each case. */
+/**
+ * Says what is being measured: one line that is written over, or where there is no screen a line for
+ * each case.
+ */
 
 /**
- * @param {{ isTTY?: boolean, write(text: string): unknown }} stream
+ * @param {import('./main.js').Output} stream
  * @returns {import('./measure.js').Report}
  */
 export function progress(stream) {

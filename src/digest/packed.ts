@@ -59,12 +59,16 @@ function hashBatch(
   offsets: Uint32Array,
   out: number
 ): void {
-  const { stage, exports } = core
-  const count = offsets.length - 1
+  const base = stageBatch(core, rows, offsets)
+  core.exports.hashRows(mode, base, core.stage, offsets.length - 1, out)
+}
+
+/** Copies rows that fit into the stage. Returns where byte 0 of `rows` would be. */
+export function stageBatch(core: Core, rows: Uint8Array, offsets: Uint32Array): number {
   const from = offsets[0] as number
-  core.storeWords(offsets, stage)
-  core.bytes().set(rows.subarray(from, offsets[count]), stage + ROWS_AT)
-  exports.hashRows(mode, stage + ROWS_AT - from, stage, count, out)
+  core.storeWords(offsets, core.stage)
+  core.bytes().set(rows.subarray(from, offsets[offsets.length - 1]), core.stage + ROWS_AT)
+  return core.stage + ROWS_AT - from
 }
 
 /** Hashes one row of any length, in a block of its own for the time of the call. */
