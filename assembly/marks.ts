@@ -5,7 +5,7 @@
  * Node numbers are those of nodes.ts; 0 is no node and never marked.
  */
 
-/** The first 8 bytes say where the upper bits are and how many words; the lower bits follow. */
+/** The first 8 bytes say where the upper bits are, and the lower bits follow. */
 const LOWER_AT: usize = 8
 
 /** Bytes of the lower bits for nodes up to `last`. */
@@ -23,7 +23,6 @@ export function markAll(marks: usize, last: u32): void {
   const upper = LOWER_AT + lowerBytes(last)
   memory.fill(marks, 0, marksBytes(last))
   store<u32>(marks, <u32>upper)
-  store<u32>(marks, (last >> 12) + 1, 4)
   markRange(marks, 1, last)
 }
 
@@ -94,14 +93,13 @@ function highestWord(marks: usize, end: u32): i32 {
   return (group << 6) + highestBit(bits)
 }
 
-/** The lowest word from `from` on that has marks; large when there is none. */
-export function nextWord(marks: usize, from: u32): u32 {
-  const groups = load<u32>(marks, 4)
+/** The lowest word from `from` to `last` that has marks; above `last` when there is none. */
+export function nextWord(marks: usize, from: u32, last: u32): u32 {
+  if (from > last) return from
   let group = from >> 6
-  if (group >= groups) return u32.MAX_VALUE
   let bits = load<u64>(upperOf(marks, from)) & (~(<u64>0) << (from & 63))
   while (bits === 0) {
-    if (++group === groups) return u32.MAX_VALUE
+    if (++group > last >> 6) return u32.MAX_VALUE
     bits = load<u64>(upperOf(marks, group << 6))
   }
   return (group << 6) + <u32>ctz<u64>(bits)

@@ -36,8 +36,9 @@ function levelStart(index: u32): u32 {
 export function sweepParents(nodes: usize, marks: usize, end: u32): void {
   for (let top = highestMark(marks, end); top > 0; top = highestMark(marks, top)) {
     const first = levelStart(top)
+    const last = top >> 6
     beginBlocks()
-    for (let word = first >> 6; word <= top >> 6; word = nextWord(marks, word + 1)) {
+    for (let word = first >> 6; word <= last; word = nextWord(marks, word + 1, last)) {
       if (isFullBlock(marks, word, first)) sweepBlock(nodes, marks, word)
       else pushParents(nodes, word, takeOfLevel(marks, word, first))
     }

@@ -154,7 +154,7 @@ export function refresh(tree: usize): void {
   const marks = marksOf(tree)
   beginBlocks()
   const last = ((leaves << 1) - 1) >> 6
-  for (let word = leaves >> 6; word <= last; word = nextWord(marks, word + 1)) {
+  for (let word = leaves >> 6; word <= last; word = nextWord(marks, word + 1, last)) {
     pushLeaves(tree, word, takeOfLevel(marks, word, leaves))
   }
   flushBlocks()

@@ -35,7 +35,7 @@ class JavaScriptTree implements HashTree {
     this.depth = groupDepthFor(leaves)
     this.#key = key
     this.#nodes = new Nodes(key, this.depth)
-    this.#nodes.markAbove(0, 2 ** this.depth)
+    this.#nodes.markAbove(0, 1 << this.depth)
   }
 
   #open(): Nodes {
@@ -47,7 +47,7 @@ class JavaScriptTree implements HashTree {
     const count = checkHashes(hashes)
     checkRange(this.leaves, first, count)
     const nodes = this.#open()
-    setWords(nodes.words, 8 * (2 ** this.depth + first), hashes)
+    setWords(nodes.words, 8 * ((1 << this.depth) + first), hashes)
     nodes.markAbove(first, count)
   }
 
@@ -57,7 +57,7 @@ class JavaScriptTree implements HashTree {
     const view = viewOf(hashes)
     for (let i = 0; i < positions.length; i++) {
       const leaf = positions[i] as number
-      const to = 8 * (2 ** this.depth + leaf)
+      const to = 8 * ((1 << this.depth) + leaf)
       for (let j = 0; j < 8; j++) nodes.words[to + j] = view.getInt32(32 * i + 4 * j, true)
       nodes.markAbove(leaf, 1)
     }
@@ -69,7 +69,7 @@ class JavaScriptTree implements HashTree {
     const nodes = this.#open()
     const hashes = new Uint8Array(count * DIGEST_BYTES)
     keyedHashPacked(this.#key, rows, offsets, viewOf(hashes), 0)
-    setWords(nodes.words, 8 * (2 ** this.depth + first), hashes)
+    setWords(nodes.words, 8 * ((1 << this.depth) + first), hashes)
     nodes.markAbove(first, count)
   }
 

@@ -1,21 +1,28 @@
 /**
- * Which nodes of a tree are out of date, the twin of assembly/marks.ts: one bit a node, and above
- * that one bit for every 32 of them, so that a lone mark is found at once. Node 0 is never marked.
+ * Which nodes of a tree are out of date, the twin of assembly/marks.ts: one bit a node, above that
+ * one bit for every 32 of them, and so on, so that a lone mark is found at once. Node 0 is never
+ * marked.
  */
 export class Marks {
-  readonly #lower: Int32Array
-  readonly #upper: Int32Array
+  /** A bit of the next level stands for a word of this one that is not 0. */
+  readonly #levels: readonly Int32Array[]
 
   /** For nodes up to `last`; none is marked. */
   constructor(last: number) {
-    this.#lower = new Int32Array((last >>> 5) + 1)
-    this.#upper = new Int32Array((last >>> 10) + 1)
+    const levels = [new Int32Array((last >>> 5) + 1)]
+    for (let words = last >>> 5; words > 0; words >>>= 5) {
+      levels.push(new Int32Array((words >>> 5) + 1))
+    }
+    this.#levels = levels
   }
 
   mark(index: number): void {
-    const word = index >>> 5
-    this.#lower[word] = (this.#lower[word] as number) | (1 << (index & 31))
-    this.#upper[word >>> 5] = (this.#upper[word >>> 5] as number) | (1 << (word & 31))
+    for (let level = 0; level < this.#levels.length; level++, index >>>= 5) {
+      const words = this.#levels[level] as Int32Array
+      const before = words[index >>> 5] as number
+      words[index >>> 5] = before | (1 << (index & 31))
+      if (before !== 0) return
+    }
   }
 
   /** Marks the nodes `from` to `last`. */
@@ -25,33 +32,34 @@ export class Marks {
 
   /** Takes the mark of a node that was brought up to date over to its parent. */
   pass(index: number): void {
-    const word = index >>> 5
-    const left = (this.#lower[word] as number) & ~(1 << (index & 31))
-    this.#lower[word] = left
-    if (left === 0) {
-      this.#upper[word >>> 5] = (this.#upper[word >>> 5] as number) & ~(1 << (word & 31))
-    }
+    this.#unmark(index)
     if (index > 1) this.mark(index >>> 1)
   }
 
-  /** The highest marked node below `end` >= 1, or 0. */
-  highest(end: number): number {
-    const word = (end - 1) >>> 5
-    const bits = (this.#lower[word] as number) & upTo(end - 1)
-    if (bits !== 0) return word * 32 + highestBit(bits)
-    const below = word === 0 ? -1 : this.#highestWord(word)
-    return below < 0 ? 0 : below * 32 + highestBit(this.#lower[below] as number)
+  #unmark(index: number): void {
+    for (let level = 0; level < this.#levels.length; level++, index >>>= 5) {
+      const words = this.#levels[level] as Int32Array
+      const left = (words[index >>> 5] as number) & ~(1 << (index & 31))
+      words[index >>> 5] = left
+      if (left !== 0) return
+    }
   }
 
-  /** The highest word below `end` >= 1 that has marks, or -1. */
-  #highestWord(end: number): number {
-    let group = (end - 1) >>> 5
-    let bits = (this.#upper[group] as number) & upTo(end - 1)
-    while (bits === 0) {
-      if (group === 0) return -1
-      bits = this.#upper[--group] as number
+  /** The highest marked node below `end`, or 0. */
+  highest(end: number): number {
+    for (let level = 0; end > 0 && level < this.#levels.length; level++) {
+      const word = (end - 1) >>> 5
+      const bits = (this.#levels[level]?.[word] as number) & upTo(end - 1)
+      if (bits !== 0) return this.#descend(level, word * 32 + highestBit(bits))
+      end = word
     }
-    return group * 32 + highestBit(bits)
+    return 0
+  }
+
+  /** The highest marked node below bit `index` of a level. */
+  #descend(level: number, index: number): number {
+    while (level-- > 0) index = index * 32 + highestBit(this.#levels[level]?.[index] as number)
+    return index
   }
 }
 

@@ -34,7 +34,7 @@ export class Nodes {
   /** Marks the parents of these leaves. */
   markAbove(first: number, count: number): void {
     if (this.depth === 0 || count === 0) return
-    const leaf = 2 ** this.depth + first
+    const leaf = (1 << this.depth) + first
     this.marks.markRange(leaf >>> 1, (leaf + count - 1) >>> 1)
   }
 

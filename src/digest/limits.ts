@@ -135,7 +135,10 @@ export function checkPositions(leaves: number, positions: Uint32Array, hashes: U
     const given = `${positions.length} positions and ${hashes.length} bytes of hashes`
     refuse(`${given} do not match; pass ${DIGEST_BYTES} bytes for each position.`)
   }
-  for (const position of positions) if (position >= leaves) checkRange(leaves, position, 1)
+  for (let i = 0; i < positions.length; i++) {
+    const position = positions[i] as number
+    if (position >= leaves) checkRange(leaves, position, 1)
+  }
 }
 
 /** That `bytes` are whole hashes. Returns how many. */

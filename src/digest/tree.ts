@@ -77,6 +77,7 @@ class WasmTree implements HashTree {
   setAt(positions: Uint32Array, hashes: Uint8Array): void {
     checkPositions(this.leaves, positions, hashes)
     this.#open()
+    if (positions.length <= SET_AT_ONCE) return this.#setPart(positions, hashes)
     for (let from = 0; from < positions.length; from += SET_AT_ONCE) {
       const part = positions.subarray(from, from + SET_AT_ONCE)
       this.#setPart(part, hashes.subarray(from * DIGEST_BYTES, (from + part.length) * DIGEST_BYTES))

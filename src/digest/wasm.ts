@@ -166,6 +166,9 @@ function checkLanes(lanes: number): number {
 /** Whether this host stores numbers the way linear memory does. */
 const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
+/** Up to so many, storing numbers one by one is faster than making a view of memory. */
+const FEW_WORDS = 32
+
 /** One instance with its memory. Addresses are below 2^31, so they need no care for the sign. */
 export class Core {
   readonly exports: CoreExports
@@ -208,8 +211,12 @@ export class Core {
 
   /** Stores numbers of 32 bits from `at` on, which is a multiple of 4. */
   storeWords(words: Uint32Array, at: number): void {
-    if (LITTLE_ENDIAN) new Uint32Array(this.bytes().buffer, at, words.length).set(words)
-    else words.forEach((word, i) => this.data().setUint32(at + 4 * i, word, true))
+    if (LITTLE_ENDIAN && words.length > FEW_WORDS) {
+      new Uint32Array(this.bytes().buffer, at, words.length).set(words)
+    } else {
+      const data = this.data()
+      for (let i = 0; i < words.length; i++) data.setUint32(at + 4 * i, words[i] as number, true)
+    }
   }
 
   /** A copy, owned by the caller. */
