@@ -36,6 +36,7 @@ async function runOf(args: readonly string[], results: Result[]) {
 
 const reference = (t: Test, results: Result[]) => {
   const lines = [{ machine: 'a machine' }, ...results].map(line => JSON.stringify(line))
+  lines.unshift('', '> hearsay@0.1.0 bench')
   return `${t.testdir({ 'reference.jsonl': lines.join('\n') })}/reference.jsonl`
 }
 

@@ -19,7 +19,7 @@ export const KEPT = 0.75
  */
 export function readReference(file) {
   try {
-    return readFileSync(file, 'utf8').split('\n').filter(Boolean).map(parse).filter(isResult)
+    return resultsOf(readFileSync(file, 'utf8'))
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new UsageError(`${file} cannot be compared with (${why}); pass what --json has written.`)
@@ -27,15 +27,17 @@ export function readReference(file) {
 }
 
 /**
- * @param {string} line
- * @returns {unknown}
+ * Lines that are no object, such as what npm says of the script it runs, are passed over.
+ *
+ * @param {string} text
  */
-function parse(line) {
-  return JSON.parse(line)
+function resultsOf(text) {
+  const lines = text.split('\n').filter(line => line.startsWith('{'))
+  return lines.map(line => /** @type {unknown} */ (JSON.parse(line))).filter(isResult)
 }
 
 /**
- * Other lines, such as one that names the machine, are passed over.
+ * The line that names the machine is none.
  *
  * @param {unknown} value
  * @returns {value is Result}
