@@ -4,7 +4,8 @@
  */
 import { allocate, release } from './arena'
 import { rootOf, stampOf } from './forest'
-import { mark, markAll, marksBytes, node, nodesBytes, sweepParents } from './nodes'
+import { mark, markAll, marksBytes } from './marks'
+import { levelsAbove, node, nodesBytes, sweepParents } from './nodes'
 
 /** The header, in the place of node 0. */
 const MARKS: usize = 0
@@ -13,10 +14,6 @@ const LIST: usize = 8
 const COUNT: usize = 12
 const DEPTH: usize = 16
 
-export function groupDepth(count: u32): u32 {
-  return count < 2 ? 0 : 32 - clz<u32>(count - 1)
-}
-
 /** Marks of the parents, then a stamp (32 bits) and the number (16 bits) of each slot. */
 function sideBytes(depth: u32, count: u32): usize {
   return marksBytes((1 << depth) - 1) + count * 6
@@ -24,7 +21,7 @@ function sideBytes(depth: u32, count: u32): usize {
 
 /** `slots` are `count` numbers of 16 bits, copied. 0 when out of memory. */
 export function openGroup(slots: usize, count: u32): usize {
-  const depth = groupDepth(count)
+  const depth = levelsAbove(count)
   const group = allocate(nodesBytes(depth))
   const side = allocate(sideBytes(depth, count))
   if (group === 0 || side === 0) {

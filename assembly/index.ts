@@ -13,23 +13,31 @@ import * as arena from './arena'
 import * as blake3 from './blake3'
 import * as forest from './forest'
 import * as groups from './group'
+import * as trees from './hash-tree'
+import { setVector as setVectorOf, setWidth } from './jobs'
+import { openMask } from './mask'
 import { node } from './nodes'
 import { depthOf as treeDepth, DEPTH_MAX, rowsOf as treeRows } from './tree'
 
 export { ARENA_BYTES_MAX } from './arena'
+export { LANES_MAX } from './bucket'
 export { SLOTS } from './forest'
+export { LEAVES_MAX } from './hash-tree'
 export { DEPTH_MAX } from './tree'
 
 /** Goes up when an export changes its meaning, so that the host can refuse an old build. */
-export const ABI: u32 = 1
+export const ABI: u32 = 2
 
 /** Bytes of a digest, a hash or a key. */
 export const DIGEST_BYTES: u32 = 32
 
-/** So many readable bytes must follow the last row of a batch. */
+/** So many readable bytes must follow a row, and the last one of a batch. */
 export const PADDING_BYTES: u32 = 64
 
-/** Modes of `hashRows`. */
+/** True in the builds that use SIMD; the others hash one row at a time. */
+export const SIMD: bool = ASC_FEATURE_SIMD
+
+/** Modes of `hashRow` and `hashRows`. */
 export const PLAIN: u32 = 0
 export const KEYED: u32 = 1
 
@@ -38,7 +46,18 @@ export const KEYED: u32 = 1
  * ARENA_BYTES_MAX. False when that is not enough for an empty forest.
  */
 export function open(arenaBytes: u32): bool {
+  openMask()
   return forest.openForest(arenaBytes)
+}
+
+/** How many rows are hashed at once at most: 8 (at first), 4 or 1. The hashes are the same. */
+export function setLanes(lanes: u32): void {
+  setWidth(lanes)
+}
+
+/** Which of two ways a row alone is hashed, for builds with SIMD. The hashes are the same. */
+export function setVector(wanted: bool): void {
+  setVectorOf(wanted)
 }
 
 /** Copies the 32 bytes of the key of row digests and trees. To be called before rows are added. */
@@ -61,17 +80,17 @@ export function usedBytes(): u32 {
   return u32(arena.arenaUsed())
 }
 
+/** Hash of the `length` bytes at `row`; 32 bytes to `out`, which must not overlap them. */
+export function hashRow(mode: u32, row: usize, length: u32, out: usize): void {
+  blake3.hashRow(mode === KEYED, row, length, out)
+}
+
 /**
  * Hashes `count` rows into `out`, 32 bytes each. Row i is the bytes `offsets[i]` to
  * `offsets[i + 1]` (32 bits each, `count + 1` of them) after `rows`.
  */
 export function hashRows(mode: u32, rows: usize, offsets: usize, count: u32, out: usize): void {
-  for (let i: u32 = 0; i < count; i++) {
-    const from = load<u32>(offsets + (i << 2))
-    const length = load<u32>(offsets + (i << 2), 4) - from
-    if (mode === KEYED) blake3.keyedHash(rows + from, length, out + (i << 5))
-    else blake3.hash(rows + from, length, out + (i << 5))
-  }
+  blake3.hashRows(mode === KEYED, rows, offsets, count, out)
 }
 
 /**
@@ -138,6 +157,43 @@ export function groupLevel(group: usize, level: u32, first: u32): usize {
 
 export function freeGroup(group: usize): void {
   groups.freeGroup(group)
+}
+
+/** A tree over `leaves` hashes (1 to LEAVES_MAX), zeros at first, until `freeTree`. 0: no memory. */
+export function openTree(leaves: u32): usize {
+  return trees.openTree(leaves)
+}
+
+export function freeTree(tree: usize): void {
+  trees.freeTree(tree)
+}
+
+export function treeDepthOf(tree: usize): u32 {
+  return trees.depthOf(tree)
+}
+
+/**
+ * Where the hash of a leaf lies, 32 bytes, and those of the leaves after it. Valid as long as the
+ * tree. The host may write there and calls `leavesChanged` before it asks for a level.
+ */
+export function leavesOf(tree: usize, first: u32): usize {
+  return trees.leafAt(tree, first)
+}
+
+export function leavesChanged(tree: usize, first: u32, count: u32): void {
+  trees.changed(tree, first, count)
+}
+
+/** Sets the leaves at `count` positions (32 bits each) to as many hashes (32 bytes each). */
+export function setLeaves(tree: usize, positions: usize, hashes: usize, count: u32): void {
+  trees.setLeaves(tree, positions, hashes, count)
+}
+
+/** As `levelOf`. */
+export function treeLevel(tree: usize, level: u32, first: u32): usize {
+  assert(level <= trees.depthOf(tree) && first < u32(1) << level)
+  trees.refreshTree(tree)
+  return node(tree, (1 << level) + first)
 }
 
 /** Compares hash by hash; writes the positions that differ (32 bits each) and returns how many. */

@@ -10,17 +10,10 @@
  * kind is a block of its own whose size is a power of two.
  */
 import { allocate, release } from './arena'
-import { keyedHashPadded } from './blake3'
-import {
-  highestMark,
-  mark,
-  markAll,
-  marksBytes,
-  node,
-  nodesBytes,
-  passMark,
-  sweepParents
-} from './nodes'
+import { beginBlocks, flushBlocks, pushBlock } from './blake3'
+import { LANES_MAX } from './bucket'
+import { mark, markAll, marksBytes, nextWord } from './marks'
+import { node, nodesBytes, sweepParents, takeOfLevel } from './nodes'
 
 /** A tree has at most 2^16 leaves. */
 export const DEPTH_MAX: u32 = 16
@@ -32,8 +25,12 @@ const DEPTH: usize = 8
 const ROWS: usize = 12
 const STALE: usize = 16
 
-/** Sum and count of the leaf that is being hashed, and zeros up to 64 bytes. */
-const LEAF: usize = memory.data(64, 16)
+/** Sum and count of a leaf are this many bytes. */
+const LEAF_BYTES: u32 = 36
+
+/** The leaves that wait to be hashed, 64 bytes each: one for every lane. */
+const LEAVES: usize = memory.data(8 * 64, 16)
+let nextPlace: u32 = 0
 
 export function depthOf(tree: usize): u32 {
   return load<u32>(tree, DEPTH)
@@ -155,19 +152,41 @@ export function refresh(tree: usize): void {
   if (load<u32>(tree, STALE) === 0) return
   const leaves: u32 = 1 << depthOf(tree)
   const marks = marksOf(tree)
-  let i = highestMark(marks, leaves << 1)
-  for (; i >= leaves; i = highestMark(marks, i)) {
-    hashLeaf(tree, i - leaves, node(tree, i))
-    passMark(marks, i)
+  beginBlocks()
+  const last = ((leaves << 1) - 1) >> 6
+  for (let word = leaves >> 6; word <= last; word = nextWord(marks, word + 1, last)) {
+    pushLeaves(tree, word, takeOfLevel(marks, word, leaves))
   }
+  flushBlocks()
   sweepParents(tree, marks, leaves)
   store<u32>(tree, 0, STALE)
 }
 
-function hashLeaf(tree: usize, leaf: u32, out: usize): void {
-  memory.copy(LEAF, load<usize>(tree, SUMS) + (leaf << 5), 32)
-  store<u32>(LEAF, load<u32>(load<usize>(tree, COUNTS) + (leaf << 2)), 32)
-  keyedHashPadded(LEAF, 36, out)
+/** Queues those of 64 nodes, all of them leaves, whose bits are set. */
+function pushLeaves(tree: usize, word: u32, bits: u64): void {
+  const leaves: u32 = 1 << depthOf(tree)
+  while (bits !== 0) {
+    const index = (word << 6) + <u32>ctz<u64>(bits)
+    bits &= bits - 1
+    pushLeaf(tree, index - leaves, node(tree, index))
+  }
+}
+
+/** A place is free again when as many more leaves were pushed as there are lanes. */
+function pushLeaf(tree: usize, leaf: u32, out: usize): void {
+  const place = LEAVES + ((nextPlace++ % LANES_MAX) << 6)
+  const sum = load<usize>(tree, SUMS) + (leaf << 5)
+  const count = load<u32>(load<usize>(tree, COUNTS) + (leaf << 2))
+  if (ASC_FEATURE_SIMD) {
+    // Whole vectors, for that is how the kernels read them: parts would be waited for.
+    v128.store(place, v128.load(sum))
+    v128.store(place, v128.load(sum, 16), 16)
+    v128.store(place, i32x4.replace_lane(i32x4.splat(0), 0, count), 32)
+  } else {
+    for (let i: usize = 0; i < 32; i += 8) store<u64>(place + i, load<u64>(sum + i))
+    store<u32>(place, count, 32)
+  }
+  pushBlock(place, LEAF_BYTES, out)
 }
 
 /** Makes the empty tree `to` hold the rows of the deeper `from`: neighbouring sums are added. */

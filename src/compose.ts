@@ -4,8 +4,9 @@
  * pay for it.
  */
 import './net/shim.ts'
-import { hasMet } from './cluster/membership.ts'
+import { cpus } from 'node:os'
 import { checkNodeOptions } from './arguments.ts'
+import { hasMet } from './cluster/membership.ts'
 import { createForest } from './digest/forest.ts'
 import { loadCluster, markEntered, type OpenedCluster } from './net/cluster.ts'
 import { loadIdentity } from './net/identity.ts'
@@ -85,7 +86,8 @@ async function compose(
     n: cluster.n,
     listen
   })
-  const forest = createForest(deriveKeys(cluster.key).digestKey)
+  const processor = cpus()[0]?.model ?? ''
+  const forest = createForest(deriveKeys(cluster.key).digestKey, { processor })
   return new Node(
     { ...common, store, network, forest },
     {

@@ -1,9 +1,8 @@
 /**
- * The hashing core: BLAKE3 against its official vectors, and the forest against its plain
- * TypeScript twin and against a model that shares no code with either. All of it on the release
- * build, on the debug build, which asserts, and on the twin.
+ * The forest against its plain TypeScript twin and against a model that shares no code with either.
+ * All of it on the release build in every width, on the scalar build, on the debug build, which
+ * asserts, and on the twin. What hashes them is tested in digest-lanes.ts.
  */
-import { readFileSync } from 'node:fs'
 import { blake3 } from '@noble/hashes/blake3.js'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
@@ -11,18 +10,9 @@ import { createForest, depthFor, SLOTS, type Forest } from '../src/digest/forest
 import { createJavaScriptForest } from '../src/digest/javascript.ts'
 import { concat, hex, utf8 } from '../src/util/bytes.ts'
 import { KEY, modelGroup, modelTree } from './fixtures/digest-model.ts'
+import { officialInput, vectors } from './fixtures/digest-vectors.ts'
 import { implementations, play, script, SLOTS_USED } from './fixtures/digest-script.ts'
 
-interface Vectors {
-  readonly key: string
-  readonly cases: readonly { length: number; hash: string; keyed: string }[]
-}
-
-const vectors = JSON.parse(
-  readFileSync(new URL('./fixtures/blake3-vectors.json', import.meta.url), 'utf8')
-) as Vectors
-
-const officialInput = (length: number) => Uint8Array.from({ length }, (_, i) => i % 251)
 const check = <T>(numRuns: number, arbitrary: fc.Arbitrary<T>, law: (value: T) => void) =>
   fc.assert(fc.property(arbitrary, law), { numRuns })
 const same = (a: unknown, b: unknown) => {
@@ -35,12 +25,7 @@ const tokenOf = (i: number) => new DataView(digestOf(i).buffer).getUint32(0)
 for (const [name, create] of Object.entries(implementations)) {
   t.test(`the ${name} forest`, async t => {
     t.test('gives the official hashes of BLAKE3, plain and keyed', async t => {
-      const key = utf8(vectors.key)
-      const forest = {
-        release: () => createForest(key),
-        debug: () => createForest(key, { build: 'debug' }),
-        twin: () => createJavaScriptForest(key)
-      }[name as keyof typeof implementations]()
+      const forest = create(utf8(vectors.key))
       t.equal(vectors.cases.length, 35)
       const inputs = vectors.cases.map(({ length }) => officialInput(length))
       t.same(
@@ -240,8 +225,7 @@ t.test('the builds and the twin agree on a deep tree at every folded depth', asy
     return Array.from({ length: 13 }, (_, depth) => hex(forest.level(11, depth, 0, 0, 1)))
   })
   t.equal(new Set(roots[0]).size, 13)
-  t.same(roots[1], roots[0])
-  t.same(roots[2], roots[0])
+  for (const others of roots) t.same(others, roots[0])
 })
 
 t.test('memory that grows in the middle of everything loses nothing', async t => {
@@ -262,7 +246,7 @@ t.test('memory that grows in the middle of everything loses nothing', async t =>
   t.equal(hex(groups[0]?.root() as Uint8Array), hex(groups[1]?.root() as Uint8Array))
 })
 
-for (const build of ['release', 'debug'] as const) {
+for (const build of ['release', 'scalar', 'debug'] as const) {
   t.test(`the ${build} build at the end of its memory`, async t => {
     t.test('refuses, keeps what it has, and goes on when some is given back', async t => {
       const forest = createForest(KEY, { build, arenaBytesMax: 2 ** 20 })

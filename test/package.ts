@@ -94,7 +94,13 @@ void t.test('the packed package', async t => {
 
   await t.test('holds what it needs to run and nothing else', async t => {
     const beside = files.filter(path => !path.startsWith('dist/')).sort()
-    const needed = ['LICENSE', 'README.md', 'build/release.wasm', 'package.json']
+    const needed = [
+      'LICENSE',
+      'README.md',
+      'build/release.wasm',
+      'build/scalar.wasm',
+      'package.json'
+    ]
     t.strictSame(beside, needed)
     const strange = files.filter(
       path => /^dist\//.test(path) && !/\.(js|d\.ts|js\.map)$/.test(path)

@@ -1,96 +1,114 @@
 /**
  * BLAKE3 of rows, in WebAssembly. Rows are copied into linear memory as many as fit at a time, and
- * hashed in one call. Nothing is kept between calls.
+ * hashed in one call, eight at once where the machine has SIMD. Nothing is kept between calls.
  */
-import { DIGEST_BYTES } from './limits.ts'
-import { STAGE_BYTES, type Core } from './wasm.ts'
+import { checkOut, checkPacked, DIGEST_BYTES } from './limits.ts'
+import { BATCH_ROWS, hashLong, hashPacked, HASHES_AT, ROWS_AT, stageRoom } from './packed.ts'
+import type { Core } from './wasm.ts'
 
 export interface Hasher {
   /** Keyed BLAKE3 of `bytes`; 32 bytes, owned by the caller. */
   digest(bytes: Uint8Array): Uint8Array
+  /** As `digest`, to `out` from byte `at` on. Allocates nothing. */
+  digestInto(bytes: Uint8Array, out: Uint8Array, at?: number): void
   /** Digests of many rows in one pass: 32 bytes each, in order, owned by the caller. */
   digestMany(rows: readonly Uint8Array[]): Uint8Array
+  /**
+   * Digests of packed rows, which is the fastest way: row i is the bytes `offsets[i]` to
+   * `offsets[i + 1]` of `rows`; its digest is written to `out` at 32 i. At least one row.
+   */
+  digestPacked(rows: Uint8Array, offsets: Uint32Array, out: Uint8Array): void
   /** Plain BLAKE3 of `bytes`; 32 bytes, owned by the caller. */
   hash(bytes: Uint8Array): Uint8Array
 }
-
-/** Where the parts of a batch lie in the stage: offsets, hashes, rows. */
-const BATCH_ROWS = 256
-const HASHES_AT = 4 * (BATCH_ROWS + 4)
-const ROWS_AT = HASHES_AT + DIGEST_BYTES * BATCH_ROWS
 
 export class WasmHasher implements Hasher {
   readonly #core: Core
   readonly #keyed: number
   readonly #plain: number
   readonly #room: number
+  /** Where a single hash is left. */
+  #result: Uint8Array
 
   constructor(core: Core) {
     this.#core = core
     this.#keyed = core.exports.KEYED.value
     this.#plain = core.exports.PLAIN.value
-    this.#room = STAGE_BYTES - ROWS_AT - core.exports.PADDING_BYTES.value
+    this.#room = stageRoom(core)
+    this.#result = new Uint8Array(0)
   }
 
   digest(bytes: Uint8Array): Uint8Array {
-    return this.#one(this.#keyed, bytes)
+    const out = new Uint8Array(DIGEST_BYTES)
+    this.#hashOne(this.#keyed, bytes)
+    out.set(this.#hashed(), 0)
+    return out
+  }
+
+  digestInto(bytes: Uint8Array, out: Uint8Array, at = 0): void {
+    checkOut(out, at, 1)
+    this.#hashOne(this.#keyed, bytes)
+    out.set(this.#hashed(), at)
+  }
+
+  hash(bytes: Uint8Array): Uint8Array {
+    const out = new Uint8Array(DIGEST_BYTES)
+    this.#hashOne(this.#plain, bytes)
+    out.set(this.#hashed(), 0)
+    return out
+  }
+
+  #hashOne(mode: number, bytes: Uint8Array): void {
+    const core = this.#core
+    if (bytes.length > this.#room) return hashLong(core, mode, bytes, core.stage + HASHES_AT)
+    core.bytes().set(bytes, core.stage + ROWS_AT)
+    core.exports.hashRow(mode, core.stage + ROWS_AT, bytes.length, core.stage + HASHES_AT)
+  }
+
+  /** The hash of the last row. Kept as a view, because making one takes longer than copying it. */
+  #hashed(): Uint8Array {
+    if (this.#result.length === 0) {
+      const at = this.#core.stage + HASHES_AT
+      this.#result = this.#core.bytes().subarray(at, at + DIGEST_BYTES)
+    }
+    return this.#result
+  }
+
+  digestPacked(rows: Uint8Array, offsets: Uint32Array, out: Uint8Array): void {
+    checkOut(out, 0, checkPacked(rows, offsets))
+    const place = this.#core.stage + HASHES_AT
+    hashPacked(this.#core, this.#keyed, rows, offsets, {
+      place: () => place,
+      taken: (first, count) => this.#take(out, first, count)
+    })
+  }
+
+  /** Copies the first `count` hashes of the stage to their place in `out`. */
+  #take(out: Uint8Array, first: number, count: number): void {
+    const from = this.#core.stage + HASHES_AT
+    const hashes = this.#core.bytes().subarray(from, from + count * DIGEST_BYTES)
+    out.set(hashes, first * DIGEST_BYTES)
   }
 
   digestMany(rows: readonly Uint8Array[]): Uint8Array {
     const out = new Uint8Array(rows.length * DIGEST_BYTES)
-    let at = 0
-    while (at < rows.length) {
-      const row = rows[at] as Uint8Array
-      if (row.length > this.#room) out.set(this.#long(this.#keyed, row), at++ * DIGEST_BYTES)
-      else at = this.#batch(rows, at, out)
+    const hashes = this.#core.stage + HASHES_AT
+    for (let first = 0; first < rows.length;) {
+      const end = this.#fill(rows, first)
+      if (end > first) this.#hashStaged(end - first)
+      else hashLong(this.#core, this.#keyed, rows[first] as Uint8Array, hashes)
+      this.#take(out, first, Math.max(1, end - first))
+      first = Math.max(first + 1, end)
     }
     return out
   }
 
-  hash(bytes: Uint8Array): Uint8Array {
-    return this.#one(this.#plain, bytes)
-  }
-
-  #one(mode: number, bytes: Uint8Array): Uint8Array {
-    if (bytes.length > this.#room) return this.#long(mode, bytes)
-    const rows = this.#core.stage + ROWS_AT
-    this.#core.bytes().set(bytes, rows)
-    return this.#hashAt(mode, rows, bytes.length)
-  }
-
-  /** A row that is too long for the stage gets a block of its own for the time of the call. */
-  #long(mode: number, bytes: Uint8Array): Uint8Array {
-    const length = bytes.length + this.#core.exports.PADDING_BYTES.value
-    const block = this.#core.allocate(length)
-    this.#core.bytes().set(bytes, block)
-    const hash = this.#hashAt(mode, block, bytes.length)
-    this.#core.exports.release(block, length)
-    return hash
-  }
-
-  #hashAt(mode: number, row: number, length: number): Uint8Array {
-    const stage = this.#core.stage
-    const data = this.#core.data()
-    data.setUint32(stage, 0, true)
-    data.setUint32(stage + 4, length, true)
-    this.#core.exports.hashRows(mode, row, stage, 1, stage + HASHES_AT)
-    return this.#core.copy(stage + HASHES_AT, DIGEST_BYTES)
-  }
-
-  /** Hashes the rows from `first` on that fit, and returns the first that was not hashed. */
-  #batch(rows: readonly Uint8Array[], first: number, out: Uint8Array): number {
+  #hashStaged(count: number): void {
     const { stage, exports } = this.#core
-    const end = this.#fill(rows, first)
-    const count = end - first
     exports.hashRows(this.#keyed, stage + ROWS_AT, stage, count, stage + HASHES_AT)
-    const hashes = stage + HASHES_AT
-    out.set(
-      this.#core.bytes().subarray(hashes, hashes + count * DIGEST_BYTES),
-      first * DIGEST_BYTES
-    )
-    return end
   }
 
+  /** Stages the rows from `first` on that fit, and returns the first that does not. */
   #fill(rows: readonly Uint8Array[], first: number): number {
     const stage = this.#core.stage
     const bytes = this.#core.bytes()

@@ -1,12 +1,20 @@
 /**
  * BLAKE3 in plain TypeScript, plain and keyed, always 32 bytes out: the twin of the WebAssembly
  * core, against which it is tested and measured. Written for speed as far as that is plain: words
- * in typed arrays, nothing allocated but what is asked for.
+ * in typed arrays, read four bytes at a time, and nothing allocated for a row of up to one chunk.
  *
  * One caution for whoever changes it: a single read beyond the end of a typed array makes V8
  * compile the loops several times slower for the rest of the process.
  */
-import { compress } from './javascript-compress.ts'
+import {
+  compress,
+  loadBlock,
+  loadLast,
+  setBlock,
+  setValue,
+  storeValue,
+  takeValue
+} from './javascript-compress.ts'
 
 const CHUNK_START = 1
 const CHUNK_END = 2
@@ -33,121 +41,145 @@ const IV: Words = Int32Array.of(
 )
 
 /** Scratch, used within one call only. */
-const lastBlock = new Int32Array(16)
 const stack = new Int32Array(24 * 8)
+const row = new Uint8Array(CHUNK_BYTES)
+const rowView = new DataView(row.buffer)
+const hash = new Uint8Array(32)
+const hashView = new DataView(hash.buffer)
+
+/** Whether this host stores words the way BLAKE3 reads them. */
+const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
 /** The words of bytes in little endian. `bytes.length` must be a multiple of 4. */
 export function toWords(bytes: Uint8Array): Words {
   const words = new Int32Array(bytes.length >>> 2)
-  loadWords(words, bytes, 0, bytes.length)
+  setWords(words, 0, bytes)
   return words
 }
 
-/** Writes `count` words from `at` on to `bytes`, little endian. */
+/** Sets the words from `at` on to these bytes, a multiple of 4, in little endian. */
+export function setWords(words: Int32Array, at: number, bytes: Uint8Array): void {
+  new Uint8Array(words.buffer, words.byteOffset).set(bytes, 4 * at)
+  if (!LITTLE_ENDIAN) swap(words, at, bytes.length >>> 2)
+}
+
+function swap(words: Int32Array, at: number, count: number): void {
+  const view = new DataView(words.buffer, words.byteOffset)
+  for (let i = at; i < at + count; i++) words[i] = view.getInt32(4 * i, true)
+}
+
+/** Writes `count` words from `at` on to the bytes from `to` on, little endian. */
 export function storeWords(
   words: Words,
   at: number,
   count: number,
-  bytes: Uint8Array,
+  view: DataView,
   to: number
 ): void {
-  for (let i = 0; i < count; i++, to += 4) {
-    const word = words[at + i] as number
-    bytes[to] = word
-    bytes[to + 1] = word >>> 8
-    bytes[to + 2] = word >>> 16
-    bytes[to + 3] = word >>> 24
-  }
+  for (let i = 0; i < count; i++) view.setInt32(to + 4 * i, words[at + i] as number, true)
 }
 
 /** Writes the hash, 32 bytes, to `out` from `to` on. */
 export function hashInto(bytes: Uint8Array, out: Uint8Array, to: number): void {
-  hashWith(IV, 0, bytes, out, to)
+  hashOne(IV, 0, bytes, out, to)
 }
 
 /** As `hashInto`, under a key. */
 export function keyedHashInto(key: Words, bytes: Uint8Array, out: Uint8Array, to: number): void {
-  hashWith(key, KEYED_HASH, bytes, out, to)
+  hashOne(key, KEYED_HASH, bytes, out, to)
+}
+
+/** The keyed hashes of packed rows, 32 bytes each, to `out` from `to` on; see `digestPacked`. */
+export function keyedHashPacked(
+  key: Words,
+  rows: Uint8Array,
+  offsets: Uint32Array,
+  out: DataView,
+  to: number
+): void {
+  const view = viewOf(rows)
+  for (let i = 1; i < offsets.length; i++, to += 32) {
+    hashBytes(key, KEYED_HASH, view, offsets[i - 1] as number, offsets[i] as number)
+    storeValue(out, to)
+  }
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 /** The keyed hash of `length` <= 64 bytes in the 16 words at `at`; eight words to `out`. */
 export function keyedHashBlock(
   key: Words,
-  block: Int32Array,
+  words: Int32Array,
   at: number,
   length: number,
   out: Int32Array,
   outAt: number
 ): void {
-  compress(key, 0, block, at, length, 0, KEYED_HASH | WHOLE, out, outAt)
+  setValue(key)
+  setBlock(words, at)
+  compress(length, 0, KEYED_HASH | WHOLE)
+  takeValue(out, outAt)
 }
 
-function hashWith(key: Words, mode: number, bytes: Uint8Array, out: Uint8Array, to: number): void {
-  if (bytes.length <= CHUNK_BYTES) chunk(key, mode, bytes, 0, bytes.length, ROOT, 0)
-  else chunks(key, mode, bytes)
-  storeWords(stack, 0, 8, out, to)
+/** A short row is copied to where a view is at hand: making one takes longer. */
+function hashOne(key: Words, mode: number, bytes: Uint8Array, out: Uint8Array, to: number): void {
+  if (bytes.length <= CHUNK_BYTES) {
+    row.set(bytes)
+    hashBytes(key, mode, rowView, 0, bytes.length)
+  } else hashBytes(key, mode, viewOf(bytes), 0, bytes.length)
+  storeValue(hashView, 0)
+  out.set(hash, to)
 }
 
-/** Chunk from byte `from` on; its chaining value goes to `top` on the stack. */
+/** Hashes the bytes `from` to `end`; `storeValue` takes the hash. */
+function hashBytes(key: Words, mode: number, view: DataView, from: number, end: number): void {
+  if (end - from <= CHUNK_BYTES) chunk(key, mode, view, from, end, 0, ROOT)
+  else chunks(key, mode, view, from, end)
+}
+
+/** One chunk; `last` are the flags that only its last block gets. */
 function chunk(
   key: Words,
   mode: number,
-  bytes: Uint8Array,
+  view: DataView,
   from: number,
   end: number,
-  last: number,
-  top: number
+  counter: number,
+  last: number
 ): void {
-  const counter = from / CHUNK_BYTES
+  setValue(key)
   let flags = mode | CHUNK_START
-  let at = from
-  for (; end - at > BLOCK_BYTES; at += BLOCK_BYTES) {
-    loadWords(lastBlock, bytes, at, BLOCK_BYTES)
-    if (at === from) compress(key, 0, lastBlock, 0, BLOCK_BYTES, counter, flags, stack, top)
-    else compress(stack, top, lastBlock, 0, BLOCK_BYTES, counter, flags, stack, top)
+  for (; end - from > BLOCK_BYTES; from += BLOCK_BYTES) {
+    loadBlock(view, from)
+    compress(BLOCK_BYTES, counter, flags)
     flags = mode
   }
-  flags |= CHUNK_END | last
-  loadWords(lastBlock, bytes, at, end - at)
-  if (at === from) compress(key, 0, lastBlock, 0, end - at, counter, flags, stack, top)
-  else compress(stack, top, lastBlock, 0, end - at, counter, flags, stack, top)
+  loadLast(view, from, end - from)
+  compress(end - from, counter, flags | CHUNK_END | last)
 }
 
-/** See assembly/blake3.ts: complete subtrees are joined as soon as more input follows. */
-function chunks(key: Words, mode: number, bytes: Uint8Array): void {
+/** See assembly/chunks.ts: complete subtrees are joined as soon as more input follows. */
+function chunks(key: Words, mode: number, view: DataView, from: number, end: number): void {
   let top = 0
-  let from = 0
-  for (; bytes.length - from > CHUNK_BYTES; from += CHUNK_BYTES) {
-    chunk(key, mode, bytes, from, from + CHUNK_BYTES, 0, top)
-    for (let rest = from / CHUNK_BYTES + 1; (rest & 1) === 0; rest >>>= 1) {
-      top -= 8
-      join(key, mode, top)
-    }
+  let counter = 0
+  for (; end - from > CHUNK_BYTES; from += CHUNK_BYTES) {
+    chunk(key, mode, view, from, from + CHUNK_BYTES, counter++, 0)
+    takeValue(stack, top)
+    for (let rest = counter; (rest & 1) === 0; rest >>>= 1) join(key, mode, (top -= 8))
     top += 8
   }
-  chunk(key, mode, bytes, from, bytes.length, 0, top)
+  chunk(key, mode, view, from, end, counter, 0)
+  takeValue(stack, top)
   for (; top > 8; top -= 8) join(key, mode, top - 8)
   join(key, mode | ROOT, 0)
 }
 
 /** Replaces two chaining values on the stack by their parent. */
 function join(key: Words, mode: number, at: number): void {
-  compress(key, 0, stack, at, BLOCK_BYTES, 0, mode | PARENT, stack, at)
-}
-
-/** A block's words from `length` <= 64 bytes and zeros. */
-function loadWords(words: Int32Array, bytes: Uint8Array, at: number, length: number): void {
-  const whole = length >>> 2
-  for (let i = 0; i < whole; i++, at += 4) {
-    words[i] =
-      (bytes[at] as number) |
-      ((bytes[at + 1] as number) << 8) |
-      ((bytes[at + 2] as number) << 16) |
-      ((bytes[at + 3] as number) << 24)
-  }
-  if (whole === words.length) return
-  for (let i = whole; i < words.length; i++) words[i] = 0
-  for (let i = 0; i < (length & 3); i++) {
-    words[whole] = (words[whole] as number) | ((bytes[at + i] as number) << (8 * i))
-  }
+  setValue(key)
+  setBlock(stack, at)
+  compress(BLOCK_BYTES, 0, mode | PARENT)
+  takeValue(stack, at)
 }

@@ -2,42 +2,48 @@
  * The compression function of BLAKE3 in plain TypeScript, the twin of assembly/compress.ts: words
  * in, words out, nothing allocated. Unrolled, because the comparison with WebAssembly would
  * otherwise flatter the latter.
+ *
+ * It works in two arrays that never change places and that this file keeps to itself: V8 then reads
+ * and writes them without asking what, where and how long they are, which makes it a sixth faster
+ * than arrays that are passed in, or imported.
  */
 
+/** The chaining value: what goes in, and what came out. */
+const value = new Int32Array(new ArrayBuffer(32))
+
+/** The 16 words of the block. */
+const block = new Int32Array(new ArrayBuffer(64))
+
 /**
- * `cv` is eight words from `cvAt`, `block` 16 words from `at` of which those after `length` bytes
- * are zero; writes eight words to `out`, which may be either. The upper half of the counter is
- * always 0: no array is so long.
+ * Hashes `block`, of which the words after `length` bytes are zero, into `value`. The upper half of
+ * the counter is always 0: no array is so long.
  */
 // prettier-ignore
-export function compress(
-  cv: Int32Array, cvAt: number, block: Int32Array, at: number,
-  length: number, counter: number, flags: number, out: Int32Array, outAt: number
-): void {
-  const m0 = block[at + 0] as number
-  const m1 = block[at + 1] as number
-  const m2 = block[at + 2] as number
-  const m3 = block[at + 3] as number
-  const m4 = block[at + 4] as number
-  const m5 = block[at + 5] as number
-  const m6 = block[at + 6] as number
-  const m7 = block[at + 7] as number
-  const m8 = block[at + 8] as number
-  const m9 = block[at + 9] as number
-  const m10 = block[at + 10] as number
-  const m11 = block[at + 11] as number
-  const m12 = block[at + 12] as number
-  const m13 = block[at + 13] as number
-  const m14 = block[at + 14] as number
-  const m15 = block[at + 15] as number
-  let v0 = cv[cvAt + 0] as number
-  let v1 = cv[cvAt + 1] as number
-  let v2 = cv[cvAt + 2] as number
-  let v3 = cv[cvAt + 3] as number
-  let v4 = cv[cvAt + 4] as number
-  let v5 = cv[cvAt + 5] as number
-  let v6 = cv[cvAt + 6] as number
-  let v7 = cv[cvAt + 7] as number
+export function compress(length: number, counter: number, flags: number): void {
+  const m0 = block[0] as number
+  const m1 = block[1] as number
+  const m2 = block[2] as number
+  const m3 = block[3] as number
+  const m4 = block[4] as number
+  const m5 = block[5] as number
+  const m6 = block[6] as number
+  const m7 = block[7] as number
+  const m8 = block[8] as number
+  const m9 = block[9] as number
+  const m10 = block[10] as number
+  const m11 = block[11] as number
+  const m12 = block[12] as number
+  const m13 = block[13] as number
+  const m14 = block[14] as number
+  const m15 = block[15] as number
+  let v0 = value[0] as number
+  let v1 = value[1] as number
+  let v2 = value[2] as number
+  let v3 = value[3] as number
+  let v4 = value[4] as number
+  let v5 = value[5] as number
+  let v6 = value[6] as number
+  let v7 = value[7] as number
   let v8 = 0x6a09e667 | 0
   let v9 = 0xbb67ae85 | 0
   let v10 = 0x3c6ef372 | 0
@@ -277,12 +283,99 @@ export function compress(
   v9 = (v9 + v14) | 0; v4 ^= v9; v4 = (v4 >>> 12) | (v4 << 20)
   v3 = (v3 + m13 + v4) | 0; v14 ^= v3; v14 = (v14 >>> 8) | (v14 << 24)
   v9 = (v9 + v14) | 0; v4 ^= v9; v4 = (v4 >>> 7) | (v4 << 25)
-  out[outAt + 0] = v0 ^ v8
-  out[outAt + 1] = v1 ^ v9
-  out[outAt + 2] = v2 ^ v10
-  out[outAt + 3] = v3 ^ v11
-  out[outAt + 4] = v4 ^ v12
-  out[outAt + 5] = v5 ^ v13
-  out[outAt + 6] = v6 ^ v14
-  out[outAt + 7] = v7 ^ v15
+  value[0] = v0 ^ v8
+  value[1] = v1 ^ v9
+  value[2] = v2 ^ v10
+  value[3] = v3 ^ v11
+  value[4] = v4 ^ v12
+  value[5] = v5 ^ v13
+  value[6] = v6 ^ v14
+  value[7] = v7 ^ v15
+}
+
+/** Eight words: a key or a chaining value. */
+export function setValue(words: Int32Array): void {
+  value[0] = words[0] as number
+  value[1] = words[1] as number
+  value[2] = words[2] as number
+  value[3] = words[3] as number
+  value[4] = words[4] as number
+  value[5] = words[5] as number
+  value[6] = words[6] as number
+  value[7] = words[7] as number
+}
+
+/** Writes the eight words of the value to `words` from `at` on. */
+export function takeValue(words: Int32Array, at: number): void {
+  words[at + 0] = value[0] as number
+  words[at + 1] = value[1] as number
+  words[at + 2] = value[2] as number
+  words[at + 3] = value[3] as number
+  words[at + 4] = value[4] as number
+  words[at + 5] = value[5] as number
+  words[at + 6] = value[6] as number
+  words[at + 7] = value[7] as number
+}
+
+/** Writes the value as 32 bytes. */
+export function storeValue(view: DataView, at: number): void {
+  view.setInt32(at + 0, value[0] as number, true)
+  view.setInt32(at + 4, value[1] as number, true)
+  view.setInt32(at + 8, value[2] as number, true)
+  view.setInt32(at + 12, value[3] as number, true)
+  view.setInt32(at + 16, value[4] as number, true)
+  view.setInt32(at + 20, value[5] as number, true)
+  view.setInt32(at + 24, value[6] as number, true)
+  view.setInt32(at + 28, value[7] as number, true)
+}
+
+/** The 16 words from `at` on. */
+export function setBlock(words: Int32Array, at: number): void {
+  block[0] = words[at + 0] as number
+  block[1] = words[at + 1] as number
+  block[2] = words[at + 2] as number
+  block[3] = words[at + 3] as number
+  block[4] = words[at + 4] as number
+  block[5] = words[at + 5] as number
+  block[6] = words[at + 6] as number
+  block[7] = words[at + 7] as number
+  block[8] = words[at + 8] as number
+  block[9] = words[at + 9] as number
+  block[10] = words[at + 10] as number
+  block[11] = words[at + 11] as number
+  block[12] = words[at + 12] as number
+  block[13] = words[at + 13] as number
+  block[14] = words[at + 14] as number
+  block[15] = words[at + 15] as number
+}
+
+/** The 64 bytes from `at` on. */
+export function loadBlock(view: DataView, at: number): void {
+  block[0] = view.getInt32(at + 0, true)
+  block[1] = view.getInt32(at + 4, true)
+  block[2] = view.getInt32(at + 8, true)
+  block[3] = view.getInt32(at + 12, true)
+  block[4] = view.getInt32(at + 16, true)
+  block[5] = view.getInt32(at + 20, true)
+  block[6] = view.getInt32(at + 24, true)
+  block[7] = view.getInt32(at + 28, true)
+  block[8] = view.getInt32(at + 32, true)
+  block[9] = view.getInt32(at + 36, true)
+  block[10] = view.getInt32(at + 40, true)
+  block[11] = view.getInt32(at + 44, true)
+  block[12] = view.getInt32(at + 48, true)
+  block[13] = view.getInt32(at + 52, true)
+  block[14] = view.getInt32(at + 56, true)
+  block[15] = view.getInt32(at + 60, true)
+}
+
+/** The last block of a message: `length` <= 64 bytes, and zeros. */
+export function loadLast(view: DataView, at: number, length: number): void {
+  if (length === 64) return loadBlock(view, at)
+  const whole = length >>> 2
+  for (let i = 0; i < whole; i++) block[i] = view.getInt32(at + 4 * i, true)
+  let rest = 0
+  for (let i = length - 1; i >= 4 * whole; i--) rest = (rest << 8) | view.getUint8(at + i)
+  block[whole] = rest
+  for (let i = whole + 1; i < 16; i++) block[i] = 0
 }

@@ -3,7 +3,8 @@
  * 1 is the root, node i has the children 2i and 2i + 1, marks are one bit a node, and sweeping goes
  * from the highest marked node to the lowest.
  */
-import { keyedHashBlock, storeWords, type Words } from './javascript-blake3.ts'
+import { Marks } from './javascript-marks.ts'
+import { keyedHashBlock, storeWords, viewOf, type Words } from './javascript-blake3.ts'
 
 /** A leaf's sum, its count and zeros, while it is hashed. */
 const leafBlock = new Int32Array(16)
@@ -12,54 +13,35 @@ const leafBlock = new Int32Array(16)
 export class Nodes {
   readonly depth: number
   readonly words: Int32Array
+  readonly marks: Marks
   readonly #key: Words
-  readonly #marks: Uint32Array
 
   constructor(key: Words, depth: number) {
     this.depth = depth
     this.words = new Int32Array(16 << depth)
+    this.marks = new Marks((2 << depth) - 1)
     this.#key = key
-    this.#marks = new Uint32Array(((2 << depth) + 31) >>> 5)
-  }
-
-  mark(index: number): void {
-    const word = index >>> 5
-    this.#marks[word] = (this.#marks[word] as number) | (1 << (index & 31))
-  }
-
-  markAll(): void {
-    for (let i = 1; i < 2 << this.depth; i++) this.mark(i)
-  }
-
-  /** Takes the mark of a node that was brought up to date over to its parent. */
-  passMark(index: number): void {
-    const word = index >>> 5
-    this.#marks[word] = (this.#marks[word] as number) & ~(1 << (index & 31))
-    if (index > 1) this.mark(index >>> 1)
-  }
-
-  /** The highest marked node below `end`, or 0. */
-  highestMark(end: number): number {
-    let word = (end - 1) >>> 5
-    let bits = (this.#marks[word] as number) & (0xffffffff >>> (31 - ((end - 1) & 31)))
-    while (bits === 0) {
-      if (word === 0) return 0
-      bits = this.#marks[--word] as number
-    }
-    return word * 32 + 31 - Math.clz32(bits)
   }
 
   sweepParents(): void {
-    for (let i = this.highestMark(1 << this.depth); i > 0; i = this.highestMark(i)) {
-      keyedHashBlock(this.#key, this.words, 16 * i, 64, this.words, 8 * i)
-      this.passMark(i)
+    const { marks, words } = this
+    for (let i = marks.highest(1 << this.depth); i > 0; i = marks.highest(i)) {
+      keyedHashBlock(this.#key, words, 16 * i, 64, words, 8 * i)
+      marks.pass(i)
     }
+  }
+
+  /** Marks the parents of these leaves. */
+  markAbove(first: number, count: number): void {
+    if (this.depth === 0 || count === 0) return
+    const leaf = (1 << this.depth) + first
+    this.marks.markRange(leaf >>> 1, (leaf + count - 1) >>> 1)
   }
 
   /** A copy of `count` hashes as bytes. */
   read(level: number, first: number, count: number): Uint8Array {
     const bytes = new Uint8Array(32 * count)
-    storeWords(this.words, 8 * (2 ** level + first), 8 * count, bytes, 0)
+    storeWords(this.words, 8 * (2 ** level + first), 8 * count, viewOf(bytes), 0)
     return bytes
   }
 }
@@ -76,7 +58,7 @@ export class Tree {
   constructor(key: Words, depth: number) {
     this.depth = depth
     this.nodes = new Nodes(key, depth)
-    this.nodes.markAll()
+    this.nodes.marks.markRange(1, (2 << depth) - 1)
     this.#key = key
     this.#sums = new Int32Array(8 << depth)
     this.#counts = new Uint32Array(1 << depth)
@@ -105,7 +87,7 @@ export class Tree {
   #change(leaf: number, by: number): void {
     this.#counts[leaf] = (this.#counts[leaf] as number) + by
     this.rows += by
-    this.nodes.mark((1 << this.depth) + leaf)
+    this.nodes.marks.mark((1 << this.depth) + leaf)
     this.#stale = true
   }
 
@@ -113,10 +95,10 @@ export class Tree {
   refresh(): void {
     if (!this.#stale) return
     const leaves = 1 << this.depth
-    let i = this.nodes.highestMark(2 * leaves)
-    for (; i >= leaves; i = this.nodes.highestMark(i)) {
+    const { marks } = this.nodes
+    for (let i = marks.highest(2 * leaves); i >= leaves; i = marks.highest(i)) {
       this.#hashLeaf(i - leaves, 8 * i)
-      this.nodes.passMark(i)
+      marks.pass(i)
     }
     this.nodes.sweepParents()
     this.#stale = false

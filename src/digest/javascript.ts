@@ -6,13 +6,16 @@
  * Not promised: a limit on memory.
  */
 import type { Forest, SlotGroup } from './forest.ts'
-import { hashInto, keyedHashInto, toWords, type Words } from './javascript-blake3.ts'
+import { hashInto, keyedHashInto, keyedHashPacked, toWords, viewOf } from './javascript-blake3.ts'
+import type { Words } from './javascript-blake3.ts'
 import { Nodes, Tree } from './javascript-tree.ts'
 import {
   checkDepth,
   checkGroup,
   checkKey,
   checkLevel,
+  checkOut,
+  checkPacked,
   checkPair,
   checkRow,
   checkSlot,
@@ -52,6 +55,16 @@ class JavaScriptForest implements Forest {
     const out = new Uint8Array(DIGEST_BYTES)
     keyedHashInto(this.#key, bytes, out, 0)
     return out
+  }
+
+  digestInto(bytes: Uint8Array, out: Uint8Array, at = 0): void {
+    checkOut(out, at, 1)
+    keyedHashInto(this.#key, bytes, out, at)
+  }
+
+  digestPacked(rows: Uint8Array, offsets: Uint32Array, out: Uint8Array): void {
+    checkOut(out, 0, checkPacked(rows, offsets))
+    keyedHashPacked(this.#key, rows, offsets, viewOf(out), 0)
   }
 
   digestMany(rows: readonly Uint8Array[]): Uint8Array {
@@ -165,7 +178,7 @@ class JavaScriptGroup implements SlotGroup {
     this.depth = groupDepthFor(slots.length)
     this.#forest = forest
     this.#nodes = new Nodes(key, this.depth)
-    for (let i = 1; i < 1 << this.depth; i++) this.#nodes.mark(i)
+    this.#nodes.markAbove(0, 2 ** this.depth)
     this.#seen = new Float64Array(slots.length).fill(-1)
   }
 
@@ -189,7 +202,7 @@ class JavaScriptGroup implements SlotGroup {
   #copyRoot(nodes: Nodes, leaf: number, slot: number): void {
     const index = (1 << this.depth) + leaf
     nodes.words.set(this.#forest.rootWords(slot), 8 * index)
-    if (index > 1) nodes.mark(index >>> 1)
+    if (index > 1) nodes.marks.mark(index >>> 1)
   }
 
   root(): Uint8Array {

@@ -11,6 +11,9 @@ export const SLOTS = 16_384
 /** A tree has at most 2^16 leaves. */
 export const DEPTH_MAX = 16
 
+/** A tree over given hashes has at most 2^24 leaves. */
+export const LEAVES_MAX = 2 ** 24
+
 /** Bytes of a digest, a hash or a key. */
 export const DIGEST_BYTES = 32
 
@@ -86,6 +89,67 @@ export function checkPair(a: Uint8Array, b: Uint8Array): void {
         `of ${DIGEST_BYTES} bytes on both sides.`
     )
   }
+}
+
+/** That row i is the bytes `offsets[i]` to `offsets[i + 1]` of `rows`. Returns how many rows. */
+export function checkPacked(rows: Uint8Array, offsets: Uint32Array): number {
+  const count = offsets.length - 1
+  if (count < 1) {
+    refuse(`${offsets.length} offsets make no row; pass one for each row and one for the end.`)
+  }
+  for (let i = 0; i < count; i++) {
+    if ((offsets[i] as number) > (offsets[i + 1] as number)) {
+      refuse(`Row ${i} ends before it begins; pass offsets in ascending order.`)
+    }
+  }
+  if ((offsets[count] as number) > rows.length) {
+    refuse(`The last row ends at byte ${offsets[count]} of ${rows.length}; pass all the bytes.`)
+  }
+  return count
+}
+
+/** That `count` hashes fit into `out` from byte `at` on. */
+export function checkOut(out: Uint8Array, at: number, count: number): void {
+  if (!isBelow(at, out.length + 1) || out.length - at < count * DIGEST_BYTES) {
+    const room = `${out.length} bytes have no room for ${count} hashes from byte ${at} on`
+    refuse(`${room}; pass ${DIGEST_BYTES} bytes for each.`)
+  }
+}
+
+export function checkLeaves(leaves: number): void {
+  if (!isBelow(leaves - 1, LEAVES_MAX)) {
+    refuse(`A tree cannot have ${leaves} leaves; pass a whole number from 1 to ${LEAVES_MAX}.`)
+  }
+}
+
+/** That leaves `first` to `first + count` are in a tree of `leaves`. */
+export function checkRange(leaves: number, first: number, count: number): void {
+  if (!isBelow(first, leaves + 1) || !isBelow(count, leaves - first + 1)) {
+    refuse(`The tree has ${leaves} leaves; ${count} leaves from leaf ${first} on are not in it.`)
+  }
+}
+
+/** That `hashes` are as many hashes as there are positions, which are all below `leaves`. */
+export function checkPositions(leaves: number, positions: Uint32Array, hashes: Uint8Array): void {
+  if (hashes.length !== positions.length * DIGEST_BYTES) {
+    const given = `${positions.length} positions and ${hashes.length} bytes of hashes`
+    refuse(`${given} do not match; pass ${DIGEST_BYTES} bytes for each position.`)
+  }
+  for (let i = 0; i < positions.length; i++) {
+    const position = positions[i] as number
+    if (position >= leaves) checkRange(leaves, position, 1)
+  }
+}
+
+/** That `bytes` are whole hashes. Returns how many. */
+export function checkHashes(bytes: Uint8Array): number {
+  const count = bytes.length / DIGEST_BYTES
+  if (Number.isInteger(count)) return count
+  return refuse(`${bytes.length} bytes are not hashes; pass ${DIGEST_BYTES} bytes for each.`)
+}
+
+export function freedTree(): HearsayError {
+  return new HearsayError('ERR_CLOSED', 'This tree was freed; make a new one from its hashes.')
 }
 
 export function missingRow(slot: number): HearsayError {

@@ -1,0 +1,181 @@
+/**
+ * The queues before the kernels. A job waits in the bucket of its number of blocks; as soon as that
+ * has a job for every lane, they are hashed together. So lanes never wait for each other, however
+ * the lengths are mixed, and no input is copied.
+ *
+ * Between `begin` and `flush` all jobs have one key and mode. Inputs must stay as they are, and may
+ * overlap an output only if that is the output of a job of one block that is pushed no earlier than
+ * the last job that reads it.
+ */
+import { BUCKET_BYTES, COUNT_AT, COUNTERS_AT, FLAGS_AT, INPUTS_AT } from './bucket'
+import { LANES_MAX, LENGTHS_AT, OUTPUTS_AT } from './bucket'
+import { CHUNK_START, compress } from './compress'
+import { compress1 } from './compress1'
+import { compress4 } from './compress4'
+import { compress8 } from './compress8'
+import { add } from './lanes'
+import { padded } from './mask'
+
+/** A chunk has at most so many blocks. */
+const BLOCKS_MAX: u32 = 16
+
+const BUCKETS: usize = memory.data(16 * 192, 64)
+
+/** One bit for every bucket that is not empty. */
+let waiting: u32 = 0
+
+let key: usize = 0
+let mode: u32 = 0
+
+/** Jobs that are hashed at once, where there is SIMD: 8, 4 or 1. */
+let width: u32 = LANES_MAX
+
+/** From this many jobs on that are left over, the kernel of so many lanes is the faster. */
+const WORTH_EIGHT: u32 = 6
+const WORTH_FOUR: u32 = 3
+
+/** Whether a row alone is hashed with vectors. */
+let vector: bool = false
+
+export function setVector(wanted: bool): void {
+  vector = wanted
+}
+
+export function setWidth(lanes: u32): void {
+  assert(lanes === 8 || lanes === 4 || lanes === 1)
+  width = lanes
+}
+
+/** `keyAt` are 32 bytes that stay; `modeFlags` are added to every block of a chunk. */
+export function begin(keyAt: usize, modeFlags: u32): void {
+  assert(waiting === 0)
+  key = keyAt
+  mode = modeFlags
+}
+
+/** Queues a job, see bucket.ts. `length` <= 64 are the bytes in its last block. */
+// @ts-ignore: decorator
+// prettier-ignore
+@inline
+export function push(
+  input: usize, blocks: u32, length: u32, counter: u32, flags: u32, out: usize
+): void {
+  assert(blocks >= 1 && blocks <= BLOCKS_MAX && length <= 64)
+  if (!ASC_FEATURE_SIMD) {
+    hashAlone(input, blocks, length, counter, flags, out)
+    return
+  }
+  const jobs = bucketOf(blocks)
+  const lane = load<u32>(jobs, COUNT_AT)
+  const job = jobs + (lane << 2)
+  store<u32>(job, input, INPUTS_AT)
+  store<u32>(job, out, OUTPUTS_AT)
+  store<u32>(job, length, LENGTHS_AT)
+  store<u32>(job, counter, COUNTERS_AT)
+  store<u32>(job, flags, FLAGS_AT)
+  store<u32>(jobs, lane + 1, COUNT_AT)
+  if (lane + 1 < width) waiting |= 1 << blocks
+  else runFull(jobs, blocks)
+}
+
+/**
+ * Eight jobs of one whole block each that lie one after the other, as their outputs do. Hashed at
+ * once where that is possible: filling a bucket lane by lane takes a twelfth of the time.
+ */
+export function pushRun(input: usize, flags: u32, out: usize): void {
+  const jobs = bucketOf(1)
+  if (!ASC_FEATURE_SIMD || width !== LANES_MAX || load<u32>(jobs, COUNT_AT) !== 0) {
+    for (let i: usize = 0; i < 8; i++) push(input + (i << 6), 1, 64, 0, flags, out + (i << 5))
+    return
+  }
+  storeRow(jobs + INPUTS_AT, i32x4(0, 64, 128, 192), <u32>input, 256)
+  storeRow(jobs + OUTPUTS_AT, i32x4(0, 32, 64, 96), <u32>out, 128)
+  storeRow(jobs + LENGTHS_AT, i32x4.splat(64), 0, 0)
+  storeRow(jobs + COUNTERS_AT, i32x4.splat(0), 0, 0)
+  storeRow(jobs + FLAGS_AT, i32x4.splat(flags), 0, 0)
+  runFull(jobs, 1)
+}
+
+/** One number for each of eight lanes: `four` and the same `more` on, each added to `base`. */
+function storeRow(row: usize, four: v128, base: u32, more: u32): void {
+  v128.store(row, add(four, i32x4.splat(base)))
+  v128.store(row, add(four, i32x4.splat(base + more)), 16)
+}
+
+function bucketOf(blocks: u32): usize {
+  return BUCKETS + <usize>(blocks - 1) * BUCKET_BYTES
+}
+
+function runFull(jobs: usize, blocks: u32): void {
+  waiting &= ~(1 << blocks)
+  store<u32>(jobs, 0, COUNT_AT)
+  if (width === 8) compress8(jobs, blocks, key, mode, mode | CHUNK_START)
+  else if (width === 4) compress4(jobs, blocks, key, mode, mode | CHUNK_START)
+  else runLane(jobs, blocks)
+}
+
+/** Hashes whatever waits. */
+export function flush(): void {
+  if (!ASC_FEATURE_SIMD) return
+  while (waiting !== 0) {
+    const blocks = ctz<u32>(waiting)
+    waiting &= waiting - 1
+    runRest(bucketOf(blocks), blocks)
+  }
+}
+
+function runRest(jobs: usize, blocks: u32): void {
+  const count = load<u32>(jobs, COUNT_AT)
+  store<u32>(jobs, 0, COUNT_AT)
+  let lane: u32 = 0
+  if (count >= WORTH_EIGHT) {
+    for (let i = count; i < 8; i++) copyJob(jobs, i)
+    return compress8(jobs, blocks, key, mode, mode | CHUNK_START)
+  }
+  if (count >= WORTH_FOUR) {
+    if (count < 4) copyJob(jobs, 3)
+    compress4(jobs, blocks, key, mode, mode | CHUNK_START)
+    lane = 4
+  }
+  for (; lane < count; lane++) runLane(jobs + (lane << 2), blocks)
+}
+
+/** Gives an idle lane the first job once more: it does the same work, to the same place. */
+function copyJob(jobs: usize, lane: u32): void {
+  const job = jobs + (lane << 2)
+  store<u32>(job, load<u32>(jobs, INPUTS_AT), INPUTS_AT)
+  store<u32>(job, load<u32>(jobs, OUTPUTS_AT), OUTPUTS_AT)
+  store<u32>(job, load<u32>(jobs, LENGTHS_AT), LENGTHS_AT)
+  store<u32>(job, load<u32>(jobs, COUNTERS_AT), COUNTERS_AT)
+  store<u32>(job, load<u32>(jobs, FLAGS_AT), FLAGS_AT)
+}
+
+function runLane(job: usize, blocks: u32): void {
+  const input = load<u32>(job, INPUTS_AT)
+  const length = load<u32>(job, LENGTHS_AT)
+  const counter = load<u32>(job, COUNTERS_AT)
+  hashAlone(input, blocks, length, counter, load<u32>(job, FLAGS_AT), load<u32>(job, OUTPUTS_AT))
+}
+
+/** Hashes one job at once. `out` serves as chaining value on the way. */
+// prettier-ignore
+export function hashAlone(
+  input: usize, blocks: u32, length: u32, counter: u32, flags: u32, out: usize
+): void {
+  let value = key
+  let before = mode | CHUNK_START
+  for (; --blocks > 0; input += 64) {
+    compressOne(value, input, 64, counter, before, out)
+    value = out
+    before = mode
+  }
+  compressOne(value, padded(input, length), length, counter, flags, out)
+}
+
+// prettier-ignore
+function compressOne(
+  cv: usize, block: usize, length: u32, counter: u64, flags: u32, out: usize
+): void {
+  if (ASC_FEATURE_SIMD && vector) compress1(cv, block, length, counter, flags, out)
+  else compress(cv, block, length, counter, flags, out)
+}

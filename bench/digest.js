@@ -1,0 +1,42 @@
+/**
+ * How fast is the hashing core, beside everything else that hashes in Node.js? Rows of six sizes, a
+ * tree of a million leaves, the whole way from a million rows to the root, a single row, and the
+ * update of a tree.
+ *
+ * BLAKE3 contenders hash plainly where ours hashes under a key, and SHA-256 is SHA-256: what is
+ * compared is the time for the same task, each in the fastest form that its maker offers.
+ */
+import { costCase } from './digest/cost.js'
+import { copyIn, ours } from './digest/ours.js'
+import { loadPeers } from './digest/peers.js'
+import { pipelineCase } from './digest/pipeline.js'
+import { ROW_BYTES, rowsCase } from './digest/rows.js'
+import { singleCase } from './digest/single.js'
+import { treeCase } from './digest/tree.js'
+import { UPDATES, updateCase } from './digest/update.js'
+import { measure } from './parts/measure.js'
+
+export const title = 'How fast is the hashing core?'
+
+export const notes = [
+  'Time: one row; the whole tree; all rows and the tree; one update and the new root.',
+  'x: this time over ours. Medians of interleaved rounds. All copies in and out are counted.'
+]
+
+/** @param {import('./parts/measure.js').Report} report */
+export async function ask(report) {
+  const peers = await loadPeers()
+  const own = await ours()
+  const stage = await copyIn()
+  /** @type {(() => import('./parts/measure.js').Case)[]} */
+  const cases = [
+    ...ROW_BYTES.map(bytes => () => rowsCase(bytes, own, peers)),
+    () => costCase(own, stage),
+    () => treeCase(own, peers),
+    () => pipelineCase(own, peers),
+    () => singleCase(own, peers),
+    ...UPDATES.map(count => () => updateCase(count, own, peers))
+  ]
+  // One after the other, so that what a case needs is free again before the next.
+  return cases.flatMap(create => measure(create(), report))
+}

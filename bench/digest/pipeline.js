@@ -1,0 +1,68 @@
+/**
+ * The whole way: a million rows of 100 bytes are hashed, and a tree is built over their hashes. The
+ * hashes of others have to be bytes for that. `crypto.hash` leaves the tree to hashtree, where it is
+ * installed: there is no faster way to the root with SHA-256.
+ */
+import { apart, packed } from './inputs.js'
+import { PeerTree } from './peer-tree.js'
+import { LEAVES, PART, SLOW_PART } from './tree.js'
+
+const ROW_BYTES = 100
+
+/**
+ * @param {readonly import('./ours.js').Own[]} own
+ * @param {readonly import('./peers.js').Peer[]} peers
+ * @returns {import('../parts/measure.js').Case}
+ */
+export function pipelineCase(own, peers) {
+  const batch = packed(LEAVES, ROW_BYTES)
+  const part = Math.floor(LEAVES * PART)
+  const rows = apart({ rows: batch.rows, offsets: batch.offsets.subarray(0, part + 1) })
+  const shared = new PeerTree(part)
+  const nodes = peers.find(peer => peer.name === 'hashtree')?.nodes
+  return {
+    name: `pipeline-${LEAVES}x${ROW_BYTES}`,
+    contenders: [
+      ...own.map(({ name, tree: create }) => ownPipeline(name, create(LEAVES), batch)),
+      ...peers.flatMap(peer => {
+        const fastest =
+          peer.name === 'crypto.hash' && nodes !== undefined ? { ...peer, nodes } : peer
+        return peerPipeline(fastest, shared, rows)
+      })
+    ]
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {import('./ours.js').HashTree} tree
+ * @param {{ rows: Uint8Array, offsets: Uint32Array }} batch
+ * @returns {import('../parts/measure.js').Contender}
+ */
+function ownPipeline(name, tree, { rows, offsets }) {
+  tree.root()
+  const run = () => {
+    tree.setRows(0, rows, offsets)
+    tree.root()
+  }
+  return { name, run }
+}
+
+/**
+ * @param {import('./peers.js').Peer} peer
+ * @param {PeerTree} tree
+ * @param {readonly Uint8Array[]} rows
+ * @returns {import('../parts/measure.js').Contender[]}
+ */
+function peerPipeline({ name, absent, leaf, nodes, slow }, tree, rows) {
+  if (absent !== undefined) return [{ name, absent }]
+  if (leaf === undefined || nodes === undefined) return []
+  const units = slow ? SLOW_PART : PART
+  const count = Math.floor(LEAVES * units)
+  const leaves = /** @type {Buffer} */ (tree.leaves)
+  const run = () => {
+    for (let i = 0; i < count; i++) leaf(/** @type {Uint8Array} */ (rows[i]), leaves, 32 * i)
+    tree.build(count, nodes)
+  }
+  return [{ name, run, units }]
+}

@@ -1,0 +1,77 @@
+/**
+ * A run against an earlier one. Only ratios are compared: times say more about the machine. A ratio
+ * that has fallen by more than a quarter is a loss, and so is one that is no longer there.
+ */
+import { readFileSync } from 'node:fs'
+import { UsageError } from './command.js'
+
+/** @typedef {import('./measure.js').Result} Result */
+
+/** Cases that compare ours with ours: what something costs, not how much faster it is. */
+const COST = 'cost-'
+
+/** The part of a ratio that must be left. */
+export const KEPT = 0.75
+
+/**
+ * @param {string} file
+ * @returns {Result[]}
+ */
+export function readReference(file) {
+  try {
+    return resultsOf(readFileSync(file, 'utf8'))
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`${file} cannot be compared with (${why}); pass what --json has written.`)
+  }
+}
+
+/**
+ * Lines that are no object, such as what npm says of the script it runs, are passed over.
+ *
+ * @param {string} text
+ */
+function resultsOf(text) {
+  const lines = text.split('\n').filter(line => line.startsWith('{'))
+  return lines.map(line => /** @type {unknown} */ (JSON.parse(line))).filter(isResult)
+}
+
+/**
+ * The line that names the machine is none.
+ *
+ * @param {unknown} value
+ * @returns {value is Result}
+ */
+function isResult(value) {
+  return typeof value === 'object' && value !== null && 'case' in value && 'ratio' in value
+}
+
+/**
+ * @param {readonly Result[]} results
+ * @param {readonly Result[]} reference
+ */
+export function compare(results, reference) {
+  const now = new Map(results.map(result => [nameOf(result), result]))
+  const losses = reference.flatMap(before => lossOf(before, now.get(nameOf(before))))
+  const compared = `${reference.length} ratios compared with the reference, ${losses.length} lost`
+  return { held: losses.length === 0, lines: [...losses, compared] }
+}
+
+/** @param {Result} result */
+function nameOf(result) {
+  return `${result.case} ${result.contender}`
+}
+
+/**
+ * A contender that is not installed here cannot be compared; one that is not even named was lost.
+ *
+ * @param {Result} before
+ * @param {Result | undefined} now
+ */
+function lossOf(before, now) {
+  if (before.ratio === null || before.contender === 'ours') return []
+  if (before.case.startsWith(COST)) return []
+  if (now === undefined) return [`lost: ${nameOf(before)} was not measured`]
+  if (now.ratio === null || now.ratio >= before.ratio * KEPT) return []
+  return [`lost: ${nameOf(before)} fell from ${before.ratio} to ${now.ratio}`]
+}

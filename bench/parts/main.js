@@ -1,0 +1,59 @@
+/** A run of the benchmarks, from the command line to the exit code. */
+import { parseCommand, UsageError } from './command.js'
+import { compare, readReference } from './compare.js'
+import { machine } from './machine.js'
+import { progress } from './progress.js'
+import { jsonLines, table } from './report.js'
+
+/**
+ * @typedef {import('./measure.js').Result} Result
+ *
+ * @typedef {object} Question
+ * @property {string} title
+ * @property {readonly string[]} notes for people, above the table
+ * @property {(report: import('./measure.js').Report) => Promise<Result[]>} ask
+ *
+ * @typedef {{ isTTY?: boolean, write(text: string): unknown }} Output
+ */
+
+/**
+ * Results go to `out`, everything else to `err`.
+ *
+ * @param {readonly string[]} args
+ * @param {Readonly<Record<string, () => Promise<Question>>>} questions
+ * @param {Output} out
+ * @param {Output} err
+ * @returns {Promise<number>} 0 done, 1 a ratio was lost, 2 the command cannot be understood
+ */
+export async function main(args, questions, out, err) {
+  try {
+    return await run(parseCommand(args, Object.keys(questions)), questions, out, err)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    err.write(`${error.message}\n`)
+    return 2
+  }
+}
+
+/**
+ * @param {import('./command.js').Command} command
+ * @param {Readonly<Record<string, () => Promise<Question>>>} questions
+ * @param {Output} out
+ * @param {Output} err
+ */
+async function run(command, questions, out, err) {
+  const reference = command.compare === undefined ? undefined : readReference(command.compare)
+  /** @type {Result[]} */
+  const all = []
+  for (const name of command.questions) {
+    const question = await /** @type {() => Promise<Question>} */ (questions[name])()
+    err.write(`${question.title}\n${machine()}\n`)
+    const results = await question.ask(progress(err))
+    out.write(command.json ? jsonLines(results) : table(question, machine(), results))
+    all.push(...results)
+  }
+  if (reference === undefined) return 0
+  const { held, lines } = compare(all, reference)
+  err.write(`${lines.join('\n')}\n`)
+  return held ? 0 : 1
+}

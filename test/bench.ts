@@ -1,0 +1,179 @@
+/** The benchmarks themselves: what they print, what they refuse, and that they compare fairly. */
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { blake3 } from '@noble/hashes/blake3.js'
+import t, { type Test } from 'tap'
+import { PeerTree } from '../bench/digest/peer-tree.js'
+import { loadPeer, loadPeers } from '../bench/digest/peers.js'
+import { compare } from '../bench/parts/compare.js'
+import { main, type Question } from '../bench/parts/main.js'
+import { measure, type Result } from '../bench/parts/measure.js'
+import { concat, hex } from '../src/util/bytes.ts'
+
+const run = fileURLToPath(new URL('../bench/run.js', import.meta.url))
+
+const result = (contender: string, ratio: number | null): Result => ({
+  case: 'rows-1',
+  contender,
+  ns: ratio,
+  ratio
+})
+
+/** A run of one question with these results. */
+async function runOf(args: readonly string[], results: Result[]) {
+  const said = { out: '', err: '' }
+  const question: Question = { title: 'How?', notes: ['Note.'], ask: async () => results }
+  const code = await main(
+    args,
+    { how: async () => question },
+    { write: text => (said.out += text) },
+    { write: text => (said.err += text) }
+  )
+  return { code, ...said }
+}
+
+const reference = (t: Test, results: Result[]) => {
+  const lines = [{ machine: 'a machine' }, ...results].map(line => JSON.stringify(line))
+  lines.unshift('', '> hearsay@0.1.0 bench')
+  return `${t.testdir({ 'reference.jsonl': lines.join('\n') })}/reference.jsonl`
+}
+
+t.test('an unknown question, option or file ends with code 2 and says what to type', async t => {
+  const wrong = [
+    [['nothing'], /no question "nothing".*how/],
+    [['--fast'], /no option --fast.*--json/],
+    [['--compare'], /--compare needs a file/],
+    [['--compare', '/nowhere/at-all'], /cannot be compared with/]
+  ] as const
+  for (const [args, message] of wrong) {
+    const { code, err, out } = await runOf(args, [])
+    t.equal(code, 2, args.join(' '))
+    t.match(err, message)
+    t.equal(out, '')
+  }
+  const broken = `${t.testdir({ 'broken.jsonl': '{' })}/broken.jsonl`
+  t.equal((await runOf(['--compare', broken], [])).code, 2)
+  await t.rejects(promisify(execFile)(process.execPath, [run, 'nothing']), {
+    code: 2,
+    stderr: /no question "nothing"/
+  })
+})
+
+t.test('--json prints one object a line and nothing else', async t => {
+  const absent = { ...result('peer', null), absent: 'not installed' }
+  const { code, out } = await runOf(['how', '--json'], [result('ours', 1), absent])
+  t.equal(code, 0)
+  t.same(
+    out
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line) as unknown),
+    [
+      { case: 'rows-1', contender: 'ours', ns: 1, ratio: 1 },
+      { case: 'rows-1', contender: 'peer', ns: null, ratio: null, absent: 'not installed' }
+    ]
+  )
+})
+
+t.test('the table names the machine, the ratios and who is absent', async t => {
+  const absent = { ...result('peer', null), absent: 'not installed' }
+  const { out } = await runOf([], [result('ours', 1), result('twin', 2.5), absent])
+  t.match(out, /Node\.js/)
+  t.match(out, /twin .*2\.50 x/)
+  t.match(out, /peer .*absent: not installed/)
+})
+
+t.test('a ratio that falls by more than a quarter is a loss and ends with code 1', async t => {
+  const before = reference(t, [result('ours', 1), result('twin', 4), result('peer', 2)])
+  const compared = (...now: Result[]) => runOf(['--compare', before], [result('ours', 1), ...now])
+  t.match(await compared(result('twin', 3.01), result('peer', 9)), { code: 0, err: /0 lost/ })
+  const lost = await compared(result('twin', 2.99), result('peer', 2))
+  t.match(lost, { code: 1, err: /rows-1 twin fell from 4 to 2\.99/ })
+  t.match(await compared(result('twin', 4)), { code: 1, err: /rows-1 peer was not measured/ })
+  const absent = { ...result('peer', null), absent: 'not installed' }
+  t.match(await compared(result('twin', 4), absent), { code: 0 })
+})
+
+t.test('comparing a run with itself loses nothing', async t => {
+  const results = [result('ours', 1), result('twin', 2)]
+  t.equal(compare(results, results).held, true)
+})
+
+t.test('contenders take turns, after warming, and the middle of their times counts', async t => {
+  const order: string[] = []
+  const busy = (name: string, ms: number) => () => {
+    order.push(name)
+    for (const end = performance.now() + ms; performance.now() < end;);
+  }
+  const contenders = [
+    { name: 'ours', run: busy('ours', 20) },
+    { name: 'slow', run: busy('slow', 60) },
+    { name: 'many', run: busy('many', 20), units: 10 },
+    { name: 'gone', absent: 'not installed' }
+  ]
+  const reported: string[] = []
+  const results = measure({ name: 'case', contenders }, text => reported.push(text), 3)
+  const [ours, slow, many, gone] = results as [Result, Result, Result, Result]
+  t.same(Object.keys(ours), ['case', 'contender', 'ns', 'ratio'])
+  t.equal(ours.ratio, 1)
+  t.ok((slow.ratio as number) > 1.5, 'three times the work')
+  t.ok((many.ratio as number) < 0.5, 'a tenth of the work')
+  t.same(gone, { case: 'case', contender: 'gone', ns: null, ratio: null, absent: 'not installed' })
+  const rounds = order.slice(-9)
+  t.same(rounds.slice(0, 3), ['ours', 'slow', 'many'])
+  t.same(rounds.slice(3, 6), ['slow', 'many', 'ours'])
+  t.ok(reported.some(text => text.startsWith('case round 3')))
+})
+
+t.test('every peer hashes what it is said to hash', async t => {
+  const nodes = Uint8Array.from({ length: 64 * 1_500 }, (_, i) => i * 7 + (i >> 8))
+  const row = nodes.subarray(0, 100)
+  const sha256 = ['crypto.hash', 'createHash', 'as-sha256', 'hashtree']
+  const peers = await loadPeers()
+  const names = ['noble', 'hash-wasm', 'blake3-jit', 'blake3-wasm', 'native', ...sha256]
+  t.same(
+    peers.map(peer => peer.name),
+    names
+  )
+  for (const { name, absent, leaf, nodes: hashNodes } of peers) {
+    if (absent !== undefined) {
+      t.comment(`${name} is absent: ${absent}`)
+      continue
+    }
+    const hash = (bytes: Uint8Array) =>
+      sha256.includes(name) ? createHash('sha256').update(bytes).digest() : blake3(bytes)
+    const out = new Uint8Array(nodes.length / 2)
+    hashNodes?.(nodes, out)
+    const each = Array.from({ length: 1_500 }, (_, i) => hash(nodes.subarray(64 * i, 64 * i + 64)))
+    t.equal(hex(out), hex(concat(each)), `nodes of ${name}`)
+    const leaves = Buffer.alloc(40)
+    leaf?.(row, leaves, 8)
+    if (leaf !== undefined) t.equal(hex(leaves.subarray(8)), hex(hash(row)), `a row of ${name}`)
+  }
+})
+
+t.test('a package that cannot be loaded is absent and says why', async t => {
+  const peer = await loadPeer('gone', async () => {
+    throw new Error('Cannot find package')
+  })
+  t.same(peer, { name: 'gone', absent: 'Cannot find package' })
+})
+
+t.test('the tree of the peers has the same hashes updated and built', async t => {
+  const hash = (input: Uint8Array, output: Uint8Array) => {
+    for (let at = 0; at < input.length; at += 64) {
+      output.set(blake3(input.subarray(at, at + 64)), at / 2)
+    }
+  }
+  const [updated, built] = [new PeerTree(64), new PeerTree(64)]
+  const hashes = Uint8Array.from({ length: 32 * 5 }, (_, i) => i)
+  const positions = Uint32Array.of(0, 1, 17, 40, 63)
+  updated.build(64, hash)
+  updated.update(positions, hashes, hash)
+  positions.forEach((leaf, i) => built.leaves.set(hashes.subarray(32 * i, 32 * i + 32), 32 * leaf))
+  built.build(64, hash)
+  t.equal(hex(updated.root), hex(built.root))
+  t.not(hex(updated.root), hex(new Uint8Array(32)))
+})

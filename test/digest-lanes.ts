@@ -1,0 +1,210 @@
+/**
+ * BLAKE3 by every path there is: one row, batches that fill eight lanes, four, and what is left
+ * over, rows of many chunks, rows of every length mixed; plain and keyed; by every build. Held to
+ * the official vectors and to another author's BLAKE3.
+ */
+import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { blake3 } from '@noble/hashes/blake3.js'
+import fc from 'fast-check'
+import t from 'tap'
+import { createForest } from '../src/digest/forest.ts'
+import { Core, fastestBuild, type CoreInit } from '../src/digest/wasm.ts'
+import { concat, hex, utf8 } from '../src/util/bytes.ts'
+import { KEY } from './fixtures/digest-model.ts'
+import { implementations, inits } from './fixtures/digest-script.ts'
+import { officialInput, vectors } from './fixtures/digest-vectors.ts'
+
+/** A batch in linear memory, followed by bytes that must not matter. */
+function hashRows(core: Core, keyed: boolean, rows: readonly Uint8Array[]): string[] {
+  const { exports } = core
+  const bytes = concat(rows)
+  const sizes = [
+    bytes.length + exports.PADDING_BYTES.value,
+    4 * (rows.length + 1),
+    32 * rows.length
+  ]
+  const [at, offsets, out] = sizes.map(size => core.allocate(size)) as [number, number, number]
+  core.bytes().set(bytes, at)
+  core.bytes().fill(0xa5, at + bytes.length, at + bytes.length + exports.PADDING_BYTES.value)
+  let end = 0
+  core.storeWords(Uint32Array.of(0, ...rows.map(row => (end += row.length))), offsets)
+  const mode = keyed ? exports.KEYED.value : exports.PLAIN.value
+  exports.hashRows(mode, at, offsets, rows.length, out)
+  const hashes = rows.map((_, i) => hex(core.copy(out + 32 * i, 32)))
+  sizes.forEach((size, i) => exports.release([at, offsets, out][i] as number, size))
+  return hashes
+}
+
+const pack = (rows: readonly Uint8Array[]) => {
+  let end = 0
+  return {
+    bytes: concat(rows),
+    offsets: Uint32Array.of(0, ...rows.map(row => (end += row.length)))
+  }
+}
+
+const row = fc.oneof(
+  { weight: 6, arbitrary: fc.uint8Array({ maxLength: 200 }) },
+  { weight: 3, arbitrary: fc.nat(2_000).map(officialInput) },
+  { weight: 1, arbitrary: fc.nat(70_000).map(officialInput) }
+)
+
+for (const [name, init] of Object.entries(inits)) {
+  t.test(`the kernels of ${name}`, async t => {
+    const core = new Core(utf8(vectors.key), init)
+    for (const keyed of [false, true]) {
+      const wanted = vectors.cases.map(({ hash, keyed: under }) => (keyed ? under : hash))
+      const inputs = vectors.cases.map(({ length }) => officialInput(length))
+      const mode = keyed ? 'keyed' : 'plain'
+      t.test(`give the official ${mode} hashes in one batch of all lengths`, async t => {
+        t.same(hashRows(core, keyed, inputs), wanted)
+        t.same(hashRows(core, keyed, inputs.toReversed()), wanted.toReversed())
+      })
+      t.test(`give the official ${mode} hashes in one to seventeen lanes`, async t => {
+        inputs.forEach((input, i) => {
+          const lanes = input.length > 10_000 ? [1, 3, 8] : [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 17]
+          for (const count of lanes) {
+            const hashes = hashRows(core, keyed, Array<Uint8Array>(count).fill(input))
+            t.same(new Set(hashes), new Set([wanted[i]]), `${input.length} bytes, ${count} times`)
+          }
+        })
+      })
+    }
+    t.test('give each lane its own hash, whatever the others hash', async t => {
+      const own = new Core(KEY, init)
+      fc.assert(
+        fc.property(fc.array(row, { minLength: 1, maxLength: 60 }), fc.boolean(), (rows, keyed) => {
+          const each = rows.map(row => hex(blake3(row, keyed ? { key: KEY } : {})))
+          const hashes = hashRows(own, keyed, rows)
+          if (hashes.join() !== each.join()) throw new Error('they differ')
+        }),
+        { numRuns: 60 }
+      )
+      t.pass()
+    })
+    t.test('join the pieces of very long rows', async t => {
+      const own = new Core(KEY, init)
+      const chunk = 1_024
+      const piece = 1_024 * chunk
+      for (const length of [piece, piece + 1, 2 * piece, 2 * piece + chunk + 1, 3 * piece + 5]) {
+        const input = officialInput(length)
+        const [hash] = hashRows(own, true, [input])
+        t.equal(hash, hex(createForestLike(init).digest(input)))
+        if (init.build === 'debug') continue
+        t.equal(hash, hex(implementations['twin']?.().digest(input) as Uint8Array), `${length}`)
+      }
+    })
+  })
+}
+
+const createForestLike = (init: CoreInit) => createForest(KEY, init)
+
+t.test('a row of several pieces has the hash that another author gives it', async t => {
+  const input = officialInput(2 * 1_024 * 1_024 + 4_321)
+  const hash = hex(blake3(input, { key: KEY }))
+  for (const create of Object.values(implementations)) t.equal(hex(create().digest(input)), hash)
+})
+
+for (const [name, create] of Object.entries(implementations)) {
+  t.test(`rows of the ${name} implementation`, async t => {
+    t.test('have the same digest packed, listed and alone', async t => {
+      const hasher = create()
+      fc.assert(
+        fc.property(fc.array(row, { minLength: 1, maxLength: 50 }), rows => {
+          const { bytes, offsets } = pack(rows)
+          const out = new Uint8Array(32 * rows.length + 1)
+          hasher.digestPacked(bytes, offsets, out)
+          const listed = hex(hasher.digestMany(rows))
+          const alone = new Uint8Array(32 * rows.length)
+          rows.forEach((row, i) => hasher.digestInto(row, alone, 32 * i))
+          if (hex(out) !== `${listed}00` || hex(alone) !== listed) throw new Error('they differ')
+        }),
+        { numRuns: 40 }
+      )
+      t.pass()
+    })
+    t.test('are found wherever the packed bytes begin', async t => {
+      const hasher = create()
+      const rows = Array.from({ length: 1_200 }, (_, i) => officialInput(i % 190))
+      const { bytes, offsets } = pack([officialInput(77), ...rows, officialInput(9)])
+      const out = new Uint8Array(32 * rows.length)
+      const shifted = new Uint8Array(bytes.length + 3).subarray(3)
+      shifted.set(bytes)
+      hasher.digestPacked(shifted, offsets.subarray(1, rows.length + 2), out)
+      t.equal(hex(out), hex(hasher.digestMany(rows)))
+    })
+    t.test('are refused when they cannot be there, and hashed when they can', async t => {
+      const hasher = create()
+      const argument = { code: 'ERR_ARGUMENT' }
+      const rows = officialInput(100)
+      const out = new Uint8Array(64)
+      const packed = (...offsets: number[]) =>
+        hasher.digestPacked(rows, Uint32Array.of(...offsets), out)
+      t.throws(() => packed(), argument, 'no offsets')
+      t.throws(() => packed(0), argument, 'no rows')
+      t.throws(() => packed(0, 50, 101), argument, 'past the end')
+      t.throws(() => packed(0, 2 ** 32 - 1), argument, 'far past the end')
+      t.throws(() => packed(60, 50), argument, 'ends before it begins')
+      t.throws(() => packed(0, 1, 2, 3), argument, 'no room for the third')
+      for (const at of [33, -1, 0.5, NaN]) {
+        t.throws(() => hasher.digestInto(rows, out, at), argument)
+      }
+      t.same(out, new Uint8Array(64), 'nothing was written')
+      packed(0, 0, 100)
+      t.equal(hex(out), hex(hasher.digestMany([new Uint8Array(0), rows])))
+    })
+  })
+}
+
+for (const build of ['release', 'scalar', 'debug'] as const) {
+  t.test(
+    `a row larger than the memory of the ${build} build is refused, alone and packed`,
+    async t => {
+      const forest = createForest(KEY, { build, arenaBytesMax: 2 ** 20 })
+      const row = officialInput(2 ** 20)
+      const full = { code: 'ERR_OVERLOADED' }
+      t.throws(() => forest.digest(row), full)
+      t.throws(() => forest.digestInto(row, new Uint8Array(32)), full)
+      const offsets = Uint32Array.of(0, 10, 2 ** 20)
+      t.throws(() => forest.digestPacked(row, offsets, new Uint8Array(64)), full)
+      t.throws(() => forest.digestMany([row.subarray(0, 10), row]), full)
+      const fits = row.subarray(0, 200_000)
+      t.equal(hex(forest.digest(fits)), hex(blake3(fits, { key: KEY })))
+    }
+  )
+}
+
+t.test('memory that grows between and within batches loses no row', async t => {
+  const forest = createForest(KEY)
+  const rows = [3, 150_000, 100, 0, 2_500_000, 64, 1_100_000, 5].map(officialInput)
+  const { bytes, offsets } = pack(rows)
+  const out = new Uint8Array(32 * rows.length)
+  for (let round = 0; round < 3; round++) {
+    forest.digestPacked(bytes, offsets, out.fill(0))
+    t.equal(hex(out), hex(concat(rows.map(row => blake3(row, { key: KEY })))))
+    for (let slot = 0; slot < 40; slot++) forest.reset(100 * round + slot, 10)
+    forest.digestInto(rows[2] as Uint8Array, out, 0)
+    t.equal(hex(out.subarray(0, 32)), hex(blake3(rows[2] as Uint8Array, { key: KEY })))
+  }
+})
+
+t.test('a machine without SIMD runs the scalar build and gets the same digests', async t => {
+  t.equal(fastestBuild(), 'release', 'this machine has it')
+  const file = fileURLToPath(new URL('./fixtures/digest-fallback.ts', import.meta.url))
+  const options = process.execArgv.filter(option => !option.includes('processinfo'))
+  const argv = ['--no-enable-sse4-1', ...options, file]
+  const said = JSON.parse(execFileSync(process.execPath, argv, { encoding: 'utf8' })) as unknown
+  const digests = vectors.cases.map(({ keyed }) => keyed).join('')
+  t.same(said, { build: 'scalar', digests })
+})
+
+t.test('there are kernels of eight lanes, of four and of one, and no others', async t => {
+  for (const lanes of [0, 2, 16]) {
+    const init = { lanes: lanes as 8 }
+    t.throws(() => createForest(KEY, init), { code: 'ERR_ARGUMENT' })
+  }
+  const using = (build: 'release' | 'scalar' | 'debug') =>
+    new Core(KEY, { build }).exports.SIMD.value
+  t.same([using('release'), using('debug'), using('scalar')], [1, 1, 0])
+})
