@@ -9,8 +9,6 @@ export type ErrorCode =
   | 'ERR_KEY_SIZE'
   | 'ERR_ROW_SIZE'
   | 'ERR_LEVEL'
-  | 'ERR_SIBLINGS'
-  | 'ERR_CONTEXT'
   | 'ERR_UNAVAILABLE'
   | 'ERR_TIMEOUT'
   | 'ERR_QUORUM'
