@@ -5,6 +5,7 @@
 import { Liveness } from './cluster/liveness.ts'
 import { Membership } from './cluster/membership.ts'
 import { Coordinator } from './coordinator/coordinator.ts'
+import { Explainer } from './coordinator/explainer.ts'
 import { Fanout } from './coordinator/fanout.ts'
 import { Reader } from './coordinator/reader.ts'
 import { checkKey, checkValue, requestOf } from './coordinator/request.ts'
@@ -16,6 +17,7 @@ import type {
   BackgroundTask,
   Bytes,
   ExchangeReport,
+  Explanation,
   HearsayNode,
   ReadResult,
   RequestOptions,
@@ -83,6 +85,7 @@ export class Node implements HearsayNode {
   readonly #liveness: Liveness
   readonly #reader: Reader
   readonly #coordinator: Coordinator
+  readonly #explainer: Explainer
   readonly #hints: Hints
   readonly #antiEntropy: AntiEntropy
   readonly #handoff: Handoff
@@ -124,6 +127,11 @@ export class Node implements HearsayNode {
       ...parts,
       writer: new Writer({ ...parts, fanout, hint })
     })
+    this.#explainer = new Explainer({
+      ...parts,
+      hintedFor: key => this.#hints.owners(key),
+      matched: () => this.#antiEntropy.matched()
+    })
     this.#pauses = new Pauses(components.store)
     this.#workers = this.#createWorkers()
     serveReplica(replica, (protocol, handler) => membership.serve(protocol, handler))
@@ -162,6 +170,15 @@ export class Node implements HearsayNode {
 
   async delete(key: Bytes, options: WriteOptions = {}): Promise<WriteResult> {
     return this.#write(key, undefined, options)
+  }
+
+  async explain(
+    key: Bytes,
+    options: Pick<RequestOptions, 'timeoutMs' | 'signal'> = {}
+  ): Promise<Explanation> {
+    this.#assertOpen()
+    const { timeoutMs, signal } = requestOf(options)
+    return this.#explainer.explain({ key: checkKey(key), timeoutMs, signal })
   }
 
   status(): Status {

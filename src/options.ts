@@ -113,6 +113,58 @@ export interface ExchangeReport {
   readonly keys: readonly Uint8Array[]
 }
 
+/** One entry of a row, as it lies at one owner. */
+export interface ExplainedEntry {
+  readonly version: string
+  /** The actor that wrote it: one data directory, for as long as its copy was trusted. */
+  readonly actor: string
+  readonly field: Uint8Array | undefined
+  readonly value: Uint8Array | undefined
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number | undefined
+  /** Whether readers of all copies see this one. */
+  readonly wins: boolean
+}
+
+/** What one owner holds of a key, and what it knows about it. */
+export interface ExplainedCopy {
+  readonly node: NodeId
+  readonly self: boolean
+  readonly liveness: MemberStatus['liveness']
+  /** `unknown`: what it holds does not count, because it is being filled or lost the row. */
+  readonly answer: Answer['answer']
+  /** Why it could not be asked. */
+  readonly error?: string
+  readonly version?: string | undefined
+  /** The digest that its Merkle tree has of the row, in hex. */
+  readonly digest?: string
+  /** Versions up to which, by actor, the row has seen everything; and single ones beyond. */
+  readonly context?: { readonly vector: readonly string[]; readonly loose: readonly string[] }
+  readonly entries?: readonly ExplainedEntry[]
+  /** Whether it lacks something that another owner holds. */
+  readonly behind?: boolean
+  /** Owners for which this node keeps a hint of the key. */
+  readonly hintedFor?: readonly NodeId[]
+  /** When its copy of the slot was last proven equal with that of a peer. */
+  readonly matched?: readonly { readonly peer: NodeId; readonly agoMs: number }[]
+}
+
+export interface Explanation {
+  readonly key: Uint8Array
+  readonly slot: number
+  /** Position in the slot: 16 hexadecimal digits. */
+  readonly token: string
+  readonly owners: readonly NodeId[]
+  /** The owners after the change of members that is under way; the same when there is none. */
+  readonly nextOwners: readonly NodeId[]
+  /** The version that wins over all copies; `undefined` if no copy has one. */
+  readonly version: string | undefined
+  readonly deleted: boolean
+  /** Why it wins, in a sentence. */
+  readonly why: string
+  readonly copies: readonly ExplainedCopy[]
+}
+
 /** One running node. All calls take effect on the whole cluster unless they say otherwise. */
 export interface HearsayNode extends AsyncDisposable {
   readonly id: NodeId
@@ -122,6 +174,11 @@ export interface HearsayNode extends AsyncDisposable {
   read(key: Bytes, options?: RequestOptions): Promise<ReadResult>
   put(key: Bytes, value: Bytes, options?: WriteOptions): Promise<WriteResult>
   delete(key: Bytes, options?: WriteOptions): Promise<WriteResult>
+  /**
+   * Where the key lives, what each owner holds of it, and which version wins and why. Asks every owner,
+   * and neither repairs nor changes anything. An owner that cannot be asked is told as `failed`.
+   */
+  explain(key: Bytes, options?: Pick<RequestOptions, 'timeoutMs' | 'signal'>): Promise<Explanation>
   status(): Status
   /** One string with which another machine can join: addresses, cluster id and the cluster key. */
   invite(): string

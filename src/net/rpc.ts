@@ -27,7 +27,8 @@ const protocols: readonly (Protocol | undefined)[] = [
   'forward',
   'exchange',
   'members',
-  'probe'
+  'probe',
+  'explain'
 ]
 
 export function protocolOf(code: number): Protocol | undefined {

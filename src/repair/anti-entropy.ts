@@ -143,6 +143,13 @@ export class AntiEntropy {
     })
   }
 
+  /** With whom the roots were ever equal, and how long ago. */
+  matched(): { peer: NodeId; agoMs: number }[] {
+    return this.status().flatMap(({ peer, equalMs }) =>
+      equalMs === undefined ? [] : [{ peer, agoMs: Math.round(equalMs) }]
+    )
+  }
+
   async #answer(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
     const request = decodeExchangeRequest(body)
     if (request === undefined) throw malformed(from)

@@ -85,7 +85,7 @@ export class Hints {
   /** Resolves when the hint is durable; one that finds no room is dropped and counted. */
   async add(owner: NodeId, key: Uint8Array): Promise<void> {
     const { store, clock, meter } = this.#components
-    const id = concat([utf8(owner), SEPARATOR, key])
+    const id = idOf(owner, key)
     const before = this.#index.get(id)
     const atMs = clock.wallMs()
     // The sequence tells this writing of the hint from an earlier one whose replay is under way.
@@ -117,6 +117,11 @@ export class Hints {
   /** Removes every hint; resolves with how many there were. */
   async drop(): Promise<number> {
     return this.#remove(this.#index.all())
+  }
+
+  /** For whom a hint of the key is kept. */
+  owners(key: Uint8Array): NodeId[] {
+    return [...this.#index.owners].filter(owner => this.#index.get(idOf(owner, key)) !== undefined)
   }
 
   status(): HintStatus[] {
@@ -211,6 +216,10 @@ export class Hints {
     if (before === undefined) this.#index.delete(id)
     else this.#index.set(id, before)
   }
+}
+
+function idOf(owner: NodeId, key: Uint8Array): Uint8Array {
+  return concat([utf8(owner), SEPARATOR, key])
 }
 
 function knownOf({ id, value, owner, atMs, sequence }: Omit<Hint, 'key'>): Known {

@@ -10,6 +10,7 @@ import {
   type BackgroundTask,
   type Bytes,
   type ExchangeReport,
+  type Explanation,
   type NodeId,
   type ReadResult,
   type RequestOptions,
@@ -21,8 +22,10 @@ import {
   adminBodyBytesMax,
   decodeBytes,
   decodeError,
+  decodeExplanation,
   encodeBytes,
   type AdminMethod,
+  type WireExplanation,
   type WireError
 } from './protocol.ts'
 import { socketPath, type SocketPath } from './socket.ts'
@@ -66,6 +69,15 @@ export class AdminClient {
       answers,
       repaired
     }
+  }
+
+  async explain(
+    key: Bytes,
+    options: Pick<RequestOptions, 'timeoutMs' | 'signal'> = {}
+  ): Promise<Explanation> {
+    const input = { key: encodeBytes(key), timeoutMs: options.timeoutMs }
+    const wire = await this.#call<WireExplanation>('explain', input, options)
+    return decodeExplanation(wire)
   }
 
   put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<WriteResult> {

@@ -3,6 +3,7 @@ import {
   HearsayError,
   parseLevel,
   type BackgroundTask,
+  type ExplainedEntry,
   type HearsayNode,
   type NodeId,
   type RequestOptions,
@@ -18,6 +19,7 @@ export const methods: Readonly<Record<Exclude<AdminMethod, 'stop'>, Run>> = {
   status: node => node.status(),
   invite: node => ({ invite: node.invite() }),
   read: readKey,
+  explain: explainKey,
   put: (node, input, signal) =>
     node.put(bytes(input, 'key'), bytes(input, 'value'), writeOptions(input, signal)),
   delete: (node, input, signal) => node.delete(bytes(input, 'key'), writeOptions(input, signal)),
@@ -37,6 +39,24 @@ async function readKey(
     ...result,
     value: result.value === undefined ? undefined : encodeBytes(result.value)
   }
+}
+
+/** Bytes go as base64. */
+async function explainKey(
+  node: HearsayNode,
+  input: AdminInput,
+  signal: AbortSignal
+): Promise<unknown> {
+  const explained = await node.explain(bytes(input, 'key'), readOptions(input, signal))
+  const entry = (each: ExplainedEntry) => ({
+    ...each,
+    field: each.field && encodeBytes(each.field),
+    value: each.value && encodeBytes(each.value)
+  })
+  const copies = explained.copies.map(({ entries, ...copy }) => {
+    return { ...copy, ...(entries && { entries: entries.map(entry) }) }
+  })
+  return { ...explained, key: encodeBytes(explained.key), copies }
 }
 
 async function repairPeers(

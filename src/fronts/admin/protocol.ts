@@ -9,6 +9,9 @@ import {
   TimeoutError,
   UnavailableError,
   type ErrorCode,
+  type ExplainedCopy,
+  type ExplainedEntry,
+  type Explanation,
   type NodeId
 } from '../../index.ts'
 
@@ -19,6 +22,7 @@ export const adminMethods = [
   'status',
   'invite',
   'read',
+  'explain',
   'put',
   'delete',
   'pause',
@@ -44,6 +48,33 @@ export function encodeBytes(bytes: Uint8Array | string): string {
 /** Fresh bytes, the caller's. */
 export function decodeBytes(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text, 'base64'))
+}
+
+type Wire<T> = { readonly [K in keyof T]: Exclude<T[K], Uint8Array> | string }
+type WireEntry = Wire<ExplainedEntry>
+type WireCopy = Omit<ExplainedCopy, 'entries'> & { readonly entries?: readonly WireEntry[] }
+
+/** An explanation with its bytes as base64. */
+export type WireExplanation = Omit<Explanation, 'key' | 'copies'> & {
+  readonly key: string
+  readonly copies: readonly WireCopy[]
+}
+
+/** Bytes are fresh, the caller's. */
+export function decodeExplanation({ key, copies, ...rest }: WireExplanation): Explanation {
+  const entryOf = (wire: WireEntry) =>
+    ({
+      ...wire,
+      field: wire.field === undefined ? undefined : decodeBytes(wire.field),
+      value: wire.value === undefined ? undefined : decodeBytes(wire.value)
+    }) as ExplainedEntry
+  return {
+    ...rest,
+    key: decodeBytes(key),
+    copies: copies.map(({ entries, ...copy }) => {
+      return { ...copy, ...(entries && { entries: entries.map(entryOf) }) }
+    })
+  }
 }
 
 const fieldNames = [

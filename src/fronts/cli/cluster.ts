@@ -1,6 +1,7 @@
 /** invite and status: the cluster as the running node sees it. */
 import type { Status } from '../../index.ts'
 import { withAdmin } from './admin.ts'
+import { ago } from './ago.ts'
 import { dataOption, jsonOption, type Call, type Command } from './command.ts'
 import { line, type Io } from './io.ts'
 
@@ -73,12 +74,4 @@ function exchanges({ exchanges }: Status): string[] {
       (equalMs === undefined ? 'not yet seen equal' : `seen equal ${ago(equalMs)}`)
   )
   return ['', 'peers', ...rows]
-}
-
-function ago(ms: number): string {
-  const seconds = Math.round(ms / 1_000)
-  if (seconds < 120) return `${seconds} s ago`
-  return seconds < 7_200
-    ? `${Math.round(seconds / 60)} min ago`
-    : `${Math.round(seconds / 3_600)} h ago`
 }

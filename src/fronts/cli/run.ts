@@ -7,6 +7,7 @@ import { version } from '../version.ts'
 import { inviteCommand, statusCommand } from './cluster.ts'
 import { helpText, parseCall, UsageError, type Command } from './command.ts'
 import { demoCommand } from './demo/command.ts'
+import { explainCommand } from './explain.ts'
 import { line, type Io } from './io.ts'
 import { delCommand, getCommand, setCommand } from './keys.ts'
 import { startCommand } from './start.ts'
@@ -19,6 +20,7 @@ const commands: readonly Command[] = [
   getCommand,
   setCommand,
   delCommand,
+  explainCommand,
   pauseCommand,
   resumeCommand,
   repairCommand,

@@ -1,0 +1,154 @@
+/**
+ * Tells all there is to know of one key: who owns it, what each owner holds, and who wins and why.
+ * Asks every owner, changes nothing, and repairs nothing; an owner that cannot be asked is told as
+ * such. It also answers the questions of others.
+ */
+import type { Liveness } from '../cluster/liveness.ts'
+import type { Membership } from '../cluster/membership.ts'
+import { HearsayError } from '../errors.ts'
+import { printActor, printDot } from '../lattice/dot.ts'
+import type { Row } from '../lattice/row.ts'
+import { ROW_EMPTY, versionOf, winner } from '../lattice/row.ts'
+import type { ExplainedCopy, ExplainedEntry, Explanation } from '../options.ts'
+import type { Clock } from '../ports.ts'
+import { judge, type Verdict } from '../quorum/explain.ts'
+import type { Replica } from '../replica/replica.ts'
+import { KEY_BYTES_MAX } from '../ring/row-key.ts'
+import { slotOf } from '../ring/slot.ts'
+import { hex } from '../util/bytes.ts'
+import type { NodeId } from '../util/node-id.ts'
+import { decodeHolding, encodeHolding, type Holding, type Matched } from '../wire/explain.ts'
+
+export interface ExplainerComponents {
+  readonly replica: Replica
+  readonly membership: Membership
+  readonly liveness: Liveness
+  readonly clock: Clock
+  /** Owners for which this node keeps a hint of the key. */
+  readonly hintedFor: (key: Uint8Array) => readonly NodeId[]
+  /** When this node was last proven equal with each of its peers, as far as the slot goes. */
+  readonly matched: (slot: number) => readonly Matched[]
+}
+
+export interface ExplainRequest {
+  readonly key: Uint8Array
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
+export class Explainer {
+  readonly #components: ExplainerComponents
+
+  constructor(components: ExplainerComponents) {
+    this.#components = components
+    components.membership.serve('explain', (_, key) => this.#answer(key))
+  }
+
+  async explain(request: ExplainRequest): Promise<Explanation> {
+    request.signal?.throwIfAborted()
+    const { membership, replica, clock } = this.#components
+    const place = replica.rows.locate(request.key)
+    const { current, next } = membership.view.ownersOf(place.slot)
+    const nodes = [...new Set([...current, ...next])]
+    const holdings = await Promise.all(nodes.map(node => this.#ask(node, request)))
+    request.signal?.throwIfAborted()
+    const verdict = judge(holdings.map(rowOf), clock.wallMs())
+    return {
+      key: request.key,
+      slot: place.slot,
+      token: hex(place.token),
+      owners: current,
+      nextOwners: next,
+      version: verdict.version,
+      deleted: verdict.deleted,
+      why: verdict.why,
+      copies: nodes.map((node, i) =>
+        this.#copy(request.key, node, holdings[i] as Holding | Error, verdict, i)
+      )
+    }
+  }
+
+  /** What the node holds, or why that is not known. */
+  async #ask(node: NodeId, { key, timeoutMs, signal }: ExplainRequest): Promise<Holding | Error> {
+    const { membership } = this.#components
+    if (node === membership.id) return this.#holding(key)
+    try {
+      const options = { deadlineMs: timeoutMs, signal }
+      const answer = decodeHolding(await membership.ask(node, 'explain', key, options))
+      return answer ?? malformed(node)
+    } catch (error) {
+      if (error instanceof HearsayError) return error
+      throw error
+    }
+  }
+
+  #answer(key: Uint8Array): Promise<Uint8Array> {
+    if (key.length === 0 || key.length > KEY_BYTES_MAX) throw malformed('a peer')
+    return Promise.resolve(encodeHolding(this.#holding(key)))
+  }
+
+  #holding(key: Uint8Array): Holding {
+    const { replica, hintedFor, matched } = this.#components
+    const stored = replica.rows.read(replica.rows.locate(key))
+    return {
+      counts: replica.read(key).answer !== 'unknown',
+      row: stored?.row,
+      hintedFor: hintedFor(key),
+      matched: matched(slotOf(key))
+    }
+  }
+
+  #copy(
+    key: Uint8Array,
+    node: NodeId,
+    holding: Holding | Error,
+    verdict: Verdict,
+    i: number
+  ): ExplainedCopy {
+    const { membership, liveness, replica } = this.#components
+    const base = { node, self: node === membership.id, liveness: liveness.opinion(node) }
+    if (holding instanceof Error) return { ...base, answer: 'failed', error: holding.message }
+    const { row, counts, hintedFor, matched } = holding
+    const told = { ...base, answer: answerOf(holding), hintedFor, matched, behind: behindOf() }
+    if (row === undefined) return told
+    const version = versionOf(row)
+    const digest = hex(replica.rows.encode(key, row).digest)
+    return { ...told, version: version && printDot(version), digest, ...describe(row, verdict) }
+
+    function behindOf(): boolean {
+      return !counts || (verdict.behind[i] as boolean)
+    }
+  }
+}
+
+function rowOf(holding: Holding | Error): Row {
+  return holding instanceof Error ? ROW_EMPTY : (holding.row ?? ROW_EMPTY)
+}
+
+function answerOf({ counts, row }: Holding): 'row' | 'absent' | 'unknown' {
+  if (!counts) return 'unknown'
+  return row === undefined ? 'absent' : 'row'
+}
+
+function describe(row: Row, verdict: Verdict): Pick<ExplainedCopy, 'context' | 'entries'> {
+  const best = winner(verdict.row)
+  const vector = [...row.context.vector].map(([actor, time]) => printDot({ actor, time }))
+  return {
+    context: { vector: vector.sort(), loose: row.context.loose.map(printDot) },
+    entries: row.entries.map((entry): ExplainedEntry => {
+      const { dot, field, value, expiresAt } = entry
+      return {
+        version: printDot(dot),
+        actor: printActor(dot.actor),
+        field,
+        value,
+        expiresAt,
+        wins: best !== undefined && printDot(best.dot) === printDot(dot)
+      }
+    })
+  }
+}
+
+function malformed(node: string): HearsayError {
+  return new HearsayError('ERR_PROTOCOL', `Hearsay could not read what ${node} says of a key.`)
+}

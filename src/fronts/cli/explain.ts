@@ -1,0 +1,95 @@
+/** explain: where one key lives, what each owner holds of it, and who wins and why. */
+import type { ExplainedCopy, ExplainedEntry, Explanation } from '../../index.ts'
+import { withAdmin } from './admin.ts'
+import { dataOption, jsonOption, type Call, type Command } from './command.ts'
+import { line, type Io } from './io.ts'
+import { ago } from './ago.ts'
+
+const previewCharacters = 40
+const digestCharacters = 16
+
+export const explainCommand: Command = {
+  name: 'explain',
+  arguments: ['KEY'],
+  summary: 'Show who owns a key, what each owner holds of it, and which version wins and why',
+  notes: ['It asks every owner and repairs nothing.'],
+  options: [dataOption, jsonOption],
+  run: explain
+}
+
+async function explain(call: Call, io: Io): Promise<number> {
+  const [key] = call.arguments
+  const explained = await withAdmin(call, admin => admin.explain(key as string))
+  line(io.stdout, call.flag('json') ? json(explained) : explanationText(explained, Date.now()))
+  return 0
+}
+
+/** Bytes as base64: a key or a value need not be text. */
+function json(explained: Explanation): string {
+  return JSON.stringify(explained, (_, value: unknown) =>
+    value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value
+  )
+}
+
+/** For people; programs use `--json`. */
+export function explanationText(explained: Explanation, nowMs: number): string {
+  const { key, slot, token, owners, nextOwners, version, deleted, why, copies } = explained
+  const won = version === undefined ? 'none' : `${version}${deleted ? ' (deleted)' : ''}`
+  const facts = [
+    ['key', shown(key)],
+    ['slot', `${slot}, token ${token}`],
+    ['owners', owners.join(' ')],
+    ...(owners.join() === nextOwners.join() ? [] : [['next', nextOwners.join(' ')]]),
+    ['version', won],
+    ['why', why]
+  ]
+  const lines = facts.map(([name, value]) => `${(name as string).padEnd(9)}${value}`)
+  return [...lines, ...copies.flatMap(copy => ['', ...copyText(copy, nowMs)])].join('\n')
+}
+
+function copyText(copy: ExplainedCopy, nowMs: number): string[] {
+  const { node, self, liveness, answer, error, behind, digest, hintedFor = [], matched = [] } = copy
+  const standing = behind === undefined ? '' : behind ? ', behind' : ', up to date'
+  const head = `${node}${self ? ' (this node)' : ''}  ${liveness}, ${answer}${standing}`
+  const equal = matched.map(({ peer, agoMs }) => `    equal with ${peer} ${ago(agoMs)}`)
+  return [
+    head,
+    ...(error === undefined ? [] : [`    ${error}`]),
+    ...(digest === undefined ? [] : [`    digest ${digest.slice(0, digestCharacters)}`]),
+    ...(copy.entries ?? []).map(entry => `    ${entryText(entry, nowMs)}`),
+    ...contextText(copy),
+    ...hintedFor.map(owner => `    keeps a hint for ${owner}`),
+    ...equal
+  ]
+}
+
+function entryText({ version, field, value, expiresAt, wins }: ExplainedEntry, nowMs: number) {
+  const parts = [
+    field === undefined ? undefined : shown(field),
+    value === undefined ? undefined : `${shown(value)}, ${value.length} bytes`,
+    expiresAt === undefined ? undefined : expiry(expiresAt, nowMs),
+    wins ? 'wins' : undefined
+  ]
+  return [version, ...parts.filter(part => part !== undefined)].join('  ')
+}
+
+function contextText({ context }: ExplainedCopy): string[] {
+  if (context === undefined) return []
+  const vector = context.vector.map(dot => `    has seen all up to ${dot}`)
+  return [...vector, ...context.loose.map(dot => `    has seen ${dot} alone`)]
+}
+
+function expiry(expiresAt: number, nowMs: number): string {
+  const at = new Date(expiresAt).toISOString()
+  return expiresAt <= nowMs ? `expired at ${at}` : `expires at ${at}`
+}
+
+/** As JSON writes it when it is text, else in hex; cut. */
+function shown(bytes: Uint8Array): string {
+  const buffer = Buffer.from(bytes)
+  const text = buffer.toString()
+  const isText = Buffer.from(text).equals(buffer)
+  const whole = isText ? text : buffer.toString('hex')
+  const cut = whole.length > previewCharacters ? `${whole.slice(0, previewCharacters)}…` : whole
+  return isText ? JSON.stringify(cut) : `0x${cut}`
+}

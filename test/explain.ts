@@ -1,0 +1,138 @@
+/** What `explain` says of a key is what the owners hold, and changes nothing of it. */
+import fc from 'fast-check'
+import t from 'tap'
+import { explanationText } from '../src/fronts/cli/explain.ts'
+import { CONTEXT_EMPTY } from '../src/lattice/context.ts'
+import { printDot, type Actor, type Dot } from '../src/lattice/dot.ts'
+import type { Time } from '../src/lattice/hlc.ts'
+import { assign, erase, join, joinDelta, ROW_EMPTY, type Row } from '../src/lattice/row.ts'
+import { judge } from '../src/quorum/explain.ts'
+import { utf8 } from '../src/util/bytes.ts'
+import { decodeHolding, encodeHolding } from '../src/wire/explain.ts'
+import { cut, formWorld, runUntil, storedAt } from './fixtures/engine-world.ts'
+import type { World } from './fixtures/sim/world.ts'
+
+const dot = (actor: number, ms: number): Dot => {
+  return { actor: BigInt(actor) as Actor, time: (BigInt(ms) << 16n) as Time }
+}
+const put = (row: Row, value: string, at: Dot) => joinDelta(row, assign(row, utf8(value), at))
+
+t.test('the verdict', async t => {
+  const first = put(ROW_EMPTY, 'first', dot(1, 10))
+
+  t.test('names the one that follows, and who is behind', async t => {
+    const second = put(first, 'second', dot(2, 5))
+    const verdict = judge([first, second, ROW_EMPTY], 0)
+    t.equal(verdict.version, printDot(dot(2, 5)), 'causality wins over the clock')
+    t.match(verdict.why, /nothing is concurrent/)
+    t.same(verdict.behind, [true, false, true])
+  })
+
+  t.test('of concurrent values tells by what the winner won', async t => {
+    const other = put(ROW_EMPTY, 'other', dot(2, 12))
+    t.match(judge([first, other], 0), {
+      version: printDot(dot(2, 12)),
+      why: /concurrent with 1 other and has the latest time, 2 ms after/,
+      behind: [true, true]
+    })
+    const tied = put(ROW_EMPTY, 'tied', dot(3, 10))
+    t.match(judge([first, tied], 0).why, /higher actor wins, 0000000000000003/)
+  })
+
+  t.test('tells a deleted key from one never written', async t => {
+    const gone = joinDelta(first, erase(first, dot(1, 11)))
+    t.match(judge([gone], 0), { deleted: true, version: printDot(dot(1, 11)), why: /deleted/ })
+    t.match(judge([ROW_EMPTY], 0), { deleted: false, version: undefined, why: /Nobody/ })
+  })
+
+  t.test('says that what expired is passed over', async t => {
+    const entry = { dot: dot(1, 10), value: utf8('v'), expiresAt: 100 }
+    const row = join(ROW_EMPTY, { context: CONTEXT_EMPTY, entries: [entry] })
+    t.match(judge([row], 100).why, /has expired/)
+    t.notMatch(judge([row], 99).why, /has expired/)
+  })
+})
+
+t.test('what a node holds comes back over the wire as it was, and garbage does not', async t => {
+  const row = put(ROW_EMPTY, 'v', dot(1, 10))
+  for (const each of [row, undefined]) {
+    const holding = {
+      counts: each === undefined,
+      row: each,
+      hintedFor: ['n1'],
+      matched: [{ peer: 'n2', agoMs: 7 }]
+    }
+    t.same(decodeHolding(encodeHolding(holding as never)), holding)
+  }
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), bytes => {
+      decodeHolding(bytes)
+    })
+  )
+})
+
+t.test('explaining a key', async t => {
+  const explain = (world: World, host: number, key: string) =>
+    world.until(world.node(host).explain(key))
+
+  /** n2 misses the second write, because it is cut off. */
+  async function diverged() {
+    const world = await formWorld()
+    await world.until(world.node(0).put('k', 'old', { level: 'all' }))
+    for (const { index } of world.hosts) {
+      for (const task of ['hints', 'anti-entropy'] as const) {
+        await world.until(world.node(index).pause(task))
+      }
+    }
+    cut(world, 0, 2)
+    cut(world, 1, 2)
+    const written = await world.until(world.node(0).put('k', 'new'))
+    await runUntil(world, () => world.node(0).status().hints.length > 0)
+    world.fabric.mendAll()
+    await runUntil(world, () =>
+      world
+        .node(0)
+        .status()
+        .members.every(m => m.liveness === 'alive')
+    )
+    return { world, written }
+  }
+
+  t.test('shows who is behind, who keeps a hint, and repairs nothing', async t => {
+    const { world, written } = await diverged()
+    const before = storedAt(world, 2, 'k')
+    const said = await explain(world, 2, 'k')
+    t.equal(said.version, written.version)
+    t.same([...said.owners].sort(), ['n0', 'n1', 'n2'])
+    const copies = new Map(said.copies.map(copy => [copy.node as string, copy]))
+    t.match(copies.get('n0'), { answer: 'row', behind: false, hintedFor: ['n2'] })
+    t.match(copies.get('n2'), { self: true, answer: 'row', behind: true, hintedFor: [] })
+    t.equal(copies.get('n0')?.digest, copies.get('n1')?.digest)
+    t.not(copies.get('n0')?.digest, copies.get('n2')?.digest)
+    t.same(
+      copies.get('n2')?.entries?.map(({ wins }) => wins),
+      [false]
+    )
+    await world.run(1_000)
+    t.equal(storedAt(world, 2, 'k'), before, 'nothing was repaired')
+    t.same(world.fabric.bugs, [])
+    const text = explanationText(said, 0)
+    t.match(text, /n2 \(this node\) {2}alive, row, behind/)
+    t.match(text, /keeps a hint for n2/)
+    t.match(text, /"new", 3 bytes {2}wins/)
+  })
+
+  t.test('tells of an owner that cannot be asked, and of a key that nobody has', async t => {
+    const world = await formWorld()
+    await world.stop(2)
+    const said = await explain(world, 0, 'never')
+    t.match(said, { version: undefined, deleted: false })
+    const copy = said.copies.find(({ node }) => node === 'n2')
+    t.match(copy, { answer: 'failed', error: /\w/ })
+  })
+
+  t.test('refuses what is no key', async t => {
+    const world = await formWorld()
+    await t.rejects(world.node(0).explain(''), { code: 'ERR_KEY_SIZE' })
+  })
+})
