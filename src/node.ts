@@ -10,7 +10,7 @@ import { Fanout } from './coordinator/fanout.ts'
 import { Reader } from './coordinator/reader.ts'
 import { checkKey, checkValue, requestOf } from './coordinator/request.ts'
 import { Writer } from './coordinator/writer.ts'
-import type { Forest } from './digest/forest.ts'
+import { SLOTS, type Forest } from './digest/forest.ts'
 import { HearsayError } from './errors.ts'
 import { printActor } from './lattice/dot.ts'
 import type {
@@ -21,6 +21,8 @@ import type {
   HearsayNode,
   ReadResult,
   RequestOptions,
+  SlotMap,
+  SlotTree,
   Status,
   WriteOptions,
   WriteResult
@@ -31,6 +33,7 @@ import { Entry, type EntryInit } from './repair/entry.ts'
 import { Handoff } from './repair/handoff.ts'
 import { Hints, type HintsInit } from './repair/hints.ts'
 import { isBackgroundTask, Pauses } from './repair/pauses.ts'
+import { Trees } from './repair/trees.ts'
 import { Worker, type WorkerInit } from './repair/worker.ts'
 import { Replica, type ReplicaInit } from './replica/replica.ts'
 import { serveReplica } from './replica/serve.ts'
@@ -91,6 +94,7 @@ export class Node implements HearsayNode {
   readonly #handoff: Handoff
   readonly #entry: Entry
   readonly #pauses: Pauses
+  readonly #trees: Trees
   readonly #workers: Record<BackgroundTask | 'quarantine', Worker>
   readonly #closing = new AbortController()
   #state: 'new' | 'open' | 'closed' = 'new'
@@ -132,6 +136,7 @@ export class Node implements HearsayNode {
       hintedFor: key => this.#hints.owners(key),
       matched: () => this.#antiEntropy.matched()
     })
+    this.#trees = new Trees(parts)
     this.#pauses = new Pauses(components.store)
     this.#workers = this.#createWorkers()
     serveReplica(replica, (protocol, handler) => membership.serve(protocol, handler))
@@ -234,9 +239,9 @@ export class Node implements HearsayNode {
     options: { peer?: NodeId; signal?: AbortSignal } = {}
   ): Promise<readonly ExchangeReport[]> {
     this.#assertOpen()
-    const { peer, signal } = options
-    const peers = this.#membership.peers.filter(each => peer === undefined || each === peer)
-    if (peer !== undefined && peers.length === 0) throw unknownPeer(peer)
+    const { signal } = options
+    const peer = this.#peer(options.peer)
+    const peers = peer === undefined ? this.#membership.peers : [peer]
     const reports: ExchangeReport[] = []
     for (const each of peers) {
       if (peer === undefined && !this.#liveness.isAlive(each)) continue
@@ -244,6 +249,20 @@ export class Node implements HearsayNode {
       reports.push(await this.#antiEntropy.exchange(each, { signal }))
     }
     return reports
+  }
+
+  async slots(options: { peer?: NodeId; signal?: AbortSignal } = {}): Promise<SlotMap> {
+    this.#assertOpen()
+    return this.#trees.map(this.#peer(options.peer), options.signal)
+  }
+
+  async tree(
+    slot: number,
+    options: { peer?: NodeId; signal?: AbortSignal } = {}
+  ): Promise<SlotTree> {
+    this.#assertOpen()
+    if (!Number.isInteger(slot) || slot < 0 || slot >= SLOTS) throw unknownSlot(slot)
+    return this.#trees.slot(slot, this.#peer(options.peer), options.signal)
   }
 
   async dropHints(): Promise<number> {
@@ -326,6 +345,12 @@ export class Node implements HearsayNode {
     return this.#coordinator.write({ key: checkKey(key), value, ...request }, signal)
   }
 
+  /** One that is another member. */
+  #peer(peer: NodeId | undefined): NodeId | undefined {
+    if (peer !== undefined && !this.#membership.peers.includes(peer)) throw unknownPeer(peer)
+    return peer
+  }
+
   #assertOpen(): void {
     if (this.#state !== 'open') throw closedError()
   }
@@ -342,6 +367,10 @@ export class Node implements HearsayNode {
 
 function closedError(): HearsayError {
   return new HearsayError('ERR_CLOSED', 'The node is closed; create it again.')
+}
+
+function unknownSlot(slot: number): HearsayError {
+  return new HearsayError('ERR_ARGUMENT', `There is no slot ${slot}; use 0 to ${SLOTS - 1}.`)
 }
 
 function unknownPeer(peer: NodeId): HearsayError {

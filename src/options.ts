@@ -165,6 +165,26 @@ export interface Explanation {
   readonly copies: readonly ExplainedCopy[]
 }
 
+/** How the rows of this node lie over the slots. */
+export interface SlotMap {
+  /** Of each of the 16,384 slots, tombstones among them. */
+  readonly rows: readonly number[]
+  /** Slots that this node and the peer both own and in which they differ; `undefined` without a peer. */
+  readonly differing: readonly number[] | undefined
+}
+
+/** The Merkle tree of one slot, for people: hashes are the first 8 bytes, in hex. */
+export interface SlotTree {
+  readonly slot: number
+  readonly rows: number
+  /** The tree has 2^depth leaves; a deeper one, or that of a shallower peer, is folded. At most 10. */
+  readonly depth: number
+  /** Level by level from the root: the children of `i` are `2 i + 1` and `2 i + 2`. */
+  readonly hashes: readonly string[]
+  /** The same of the peer, when one was named. */
+  readonly peer?: { readonly rows: number; readonly hashes: readonly string[] }
+}
+
 /** One running node. All calls take effect on the whole cluster unless they say otherwise. */
 export interface HearsayNode extends AsyncDisposable {
   readonly id: NodeId
@@ -187,6 +207,10 @@ export interface HearsayNode extends AsyncDisposable {
   resume(task: BackgroundTask): Promise<void>
   /** Runs one exchange with each peer (or the one named) now, even while paused. */
   repair(options?: { peer?: NodeId; signal?: AbortSignal }): Promise<readonly ExchangeReport[]>
+  /** How many rows lie in each slot, and in which the peer, if one is named, differs. */
+  slots(options?: { peer?: NodeId; signal?: AbortSignal }): Promise<SlotMap>
+  /** The Merkle tree of one slot, beside that of a peer if one is named. */
+  tree(slot: number, options?: { peer?: NodeId; signal?: AbortSignal }): Promise<SlotTree>
   /** Forgets the hints this node keeps; anti-entropy carries the rows instead. Resolves with their count. */
   dropHints(): Promise<number>
   /** Resolves when the node has left no request unanswered and its store is closed. */

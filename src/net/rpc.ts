@@ -28,7 +28,8 @@ const protocols: readonly (Protocol | undefined)[] = [
   'exchange',
   'members',
   'probe',
-  'explain'
+  'explain',
+  'tree'
 ]
 
 export function protocolOf(code: number): Protocol | undefined {

@@ -14,6 +14,8 @@ import {
   type NodeId,
   type ReadResult,
   type RequestOptions,
+  type SlotMap,
+  type SlotTree,
   type Status,
   type WriteOptions,
   type WriteResult
@@ -102,6 +104,17 @@ export class AdminClient {
     const input = options.peer === undefined ? {} : { peer: options.peer }
     const reports = await this.#call<Wire[]>('repair', input, options)
     return reports.map(report => ({ ...report, keys: report.keys.map(decodeBytes) }))
+  }
+
+  slots({ signal, ...input }: { peer?: NodeId; signal?: AbortSignal } = {}): Promise<SlotMap> {
+    return this.#call<SlotMap>('slots', input, { signal })
+  }
+
+  tree(
+    slot: number,
+    { signal, ...input }: { peer?: NodeId; signal?: AbortSignal } = {}
+  ): Promise<SlotTree> {
+    return this.#call<SlotTree>('tree', { ...input, slot }, { signal })
   }
 
   async dropHints(): Promise<number> {

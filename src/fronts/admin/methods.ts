@@ -26,6 +26,9 @@ export const methods: Readonly<Record<Exclude<AdminMethod, 'stop'>, Run>> = {
   pause: async (node, input) => ({ paused: await node.pause(task(input)) }),
   resume: async (node, input) => ({ resumed: await node.resume(task(input)) }),
   repair: repairPeers,
+  slots: (node, input, signal) => node.slots({ ...peerOf(input), signal }),
+  tree: (node, { slot, ...input }, signal) =>
+    node.tree(typeof slot === 'number' ? slot : NaN, { ...peerOf(input), signal }),
   'drop-hints': async node => ({ dropped: await node.dropHints() })
 }
 
@@ -64,9 +67,12 @@ async function repairPeers(
   input: AdminInput,
   signal: AbortSignal
 ): Promise<unknown> {
-  const peer = input.peer === undefined ? {} : { peer: text(input, 'peer') as NodeId }
-  const reports = await node.repair({ ...peer, signal })
+  const reports = await node.repair({ ...peerOf(input), signal })
   return reports.map(report => ({ ...report, keys: report.keys.map(encodeBytes) }))
+}
+
+function peerOf(input: AdminInput): { peer?: NodeId } {
+  return input.peer === undefined ? {} : { peer: text(input, 'peer') as NodeId }
 }
 
 function readOptions(input: AdminInput, signal: AbortSignal): RequestOptions {

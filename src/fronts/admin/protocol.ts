@@ -28,6 +28,8 @@ export const adminMethods = [
   'pause',
   'resume',
   'repair',
+  'slots',
+  'tree',
   'drop-hints',
   'stop'
 ] as const

@@ -11,6 +11,7 @@ import { explainCommand } from './explain.ts'
 import { line, type Io } from './io.ts'
 import { delCommand, getCommand, setCommand } from './keys.ts'
 import { startCommand } from './start.ts'
+import { treeCommand } from './tree.ts'
 import { hintsCommand, pauseCommand, repairCommand, resumeCommand } from './tasks.ts'
 
 const commands: readonly Command[] = [
@@ -24,6 +25,7 @@ const commands: readonly Command[] = [
   pauseCommand,
   resumeCommand,
   repairCommand,
+  treeCommand,
   hintsCommand,
   demoCommand
 ]
