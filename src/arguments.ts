@@ -1,17 +1,22 @@
 /** Options as callers give them: names that are not known are refused, for a misspelt one is lost. */
 import { HearsayError } from './errors.ts'
 import type { NodeOptions } from './options.ts'
+import type { Durability } from './ports.ts'
+import { parseLevel } from './quorum/level.ts'
 
 const nodeOptions = [
   'path',
   'listen',
   'join',
   'n',
+  'readLevel',
+  'writeLevel',
+  'durability',
   'signal',
   'log'
 ] as const satisfies (keyof NodeOptions)[]
 
-/** Throws `ERR_ARGUMENT`. */
+/** Throws `ERR_ARGUMENT`, and `ERR_LEVEL` for what is no level. */
 export function checkNodeOptions(options: unknown): asserts options is NodeOptions {
   checkNames('createNode', options, nodeOptions)
   const { path, listen, join, signal, log } = options as Record<string, unknown>
@@ -20,6 +25,15 @@ export function checkNodeOptions(options: unknown): asserts options is NodeOptio
   if (join !== undefined && typeof join !== 'string') throw wrong('join', 'an invite')
   if (log !== undefined && typeof log !== 'function') throw wrong('log', 'a function')
   checkSignal(signal)
+  const { readLevel, writeLevel, durability } = options as NodeOptions
+  if (readLevel !== undefined) parseLevel(readLevel)
+  if (writeLevel !== undefined) parseLevel(writeLevel)
+  if (durability !== undefined) checkDurability(durability)
+}
+
+export function checkDurability(durability: unknown): asserts durability is Durability {
+  if (durability === 'commit' || durability === 'flush') return
+  throw wrong('durability', `'commit' or 'flush', not ${JSON.stringify(durability)}`)
 }
 
 export function checkNames(call: string, options: unknown, names: readonly string[]): void {

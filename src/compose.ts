@@ -13,8 +13,9 @@ import { loadIdentity } from './net/identity.ts'
 import { deriveKeys } from './net/keys.ts'
 import { Libp2pNetwork } from './net/libp2p.ts'
 import { Node } from './node.ts'
-import type { NodeOptions } from './options.ts'
+import type { NodeOptions, RequestDefaults } from './options.ts'
 import type { Log, Store } from './ports.ts'
+import { parseLevel } from './quorum/level.ts'
 import { openDirectory, type Directory } from './store/directory.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import { systemClock, systemRandom, systemTimers } from './system.ts'
@@ -93,6 +94,7 @@ async function compose(
     {
       clusterId: cluster.id,
       n: cluster.n,
+      defaults: defaultsOf(options),
       found: cluster.bootstrap.length === 0,
       bootstrap: cluster.bootstrap,
       release: () => directory.close(),
@@ -100,6 +102,16 @@ async function compose(
         encodeInvite({ clusterId: cluster.id, clusterKey: cluster.key, n: cluster.n, addresses })
     }
   )
+}
+
+/** Only those that were given. */
+function defaultsOf(options: NodeOptions): Partial<RequestDefaults> {
+  const { readLevel, writeLevel, durability } = options
+  return {
+    ...(readLevel === undefined ? {} : { readLevel: parseLevel(readLevel) }),
+    ...(writeLevel === undefined ? {} : { writeLevel: parseLevel(writeLevel) }),
+    ...(durability === undefined ? {} : { durability })
+  }
 }
 
 function logOf({ log = () => {} }: NodeOptions): Log {

@@ -40,24 +40,49 @@ export class HearsayError extends Error {
   }
 }
 
-/** Too few owners are alive for the level. Nothing was sent; nothing was stored. */
+/** The key has too few owners alive, or too few at all, for the level. Nothing was sent or stored. */
 export class UnavailableError extends HearsayError {
   readonly verb: 'read' | 'write'
   readonly level: string
   readonly needed: number
   readonly alive: number
+  /** How many owners the key has, alive or not. */
+  readonly owners: number
 
-  constructor(verb: 'read' | 'write', level: string, needed: number, alive: number) {
+  constructor(
+    verb: 'read' | 'write',
+    level: string,
+    needed: number,
+    alive: number,
+    owners = Math.max(needed, alive)
+  ) {
+    const has = needed > owners ? `this key has ${plural(owners, 'owner')}` : `${are(alive)} alive`
     super(
       'ERR_UNAVAILABLE',
-      `The ${verb} at level ${level} needs ${needed} replicas and ${alive} are alive; nothing was ` +
-        'sent. Start the missing nodes, or use a lower level.'
+      `The ${verb} at level ${level} needs ${plural(needed, 'replica')} and ${has}; nothing was sent. ` +
+        adviceFor(needed, alive, owners)
     )
     this.verb = verb
     this.level = level
     this.needed = needed
     this.alive = alive
+    this.owners = owners
   }
+}
+
+function plural(count: number, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`
+}
+
+function are(count: number): string {
+  return count === 1 ? '1 is' : `${count} are`
+}
+
+/** No number of nodes that are started helps where the key has too few owners. */
+function adviceFor(needed: number, alive: number, owners: number): string {
+  if (owners === 0) return 'Try again when a node has become a member.'
+  if (needed > owners) return 'Use a lower level.'
+  return alive === 0 ? 'Start the missing nodes.' : 'Start the missing nodes, or use a lower level.'
 }
 
 /** The deadline passed with too few answers. A write may or may not take effect. */

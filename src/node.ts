@@ -8,7 +8,7 @@ import { Coordinator } from './coordinator/coordinator.ts'
 import { Explainer } from './coordinator/explainer.ts'
 import { Fanout } from './coordinator/fanout.ts'
 import { Reader } from './coordinator/reader.ts'
-import { checkKey, checkValue, requestOf } from './coordinator/request.ts'
+import { checkKey, checkValue, DEFAULTS, requestOf } from './coordinator/request.ts'
 import { Writer } from './coordinator/writer.ts'
 import { SLOTS, type Forest } from './digest/forest.ts'
 import { HearsayError } from './errors.ts'
@@ -20,6 +20,7 @@ import type {
   Explanation,
   HearsayNode,
   ReadResult,
+  RequestDefaults,
   RequestOptions,
   SlotMap,
   SlotTree,
@@ -35,6 +36,7 @@ import { Hints, type HintsInit } from './repair/hints.ts'
 import { isBackgroundTask, Pauses } from './repair/pauses.ts'
 import { Trees } from './repair/trees.ts'
 import { Worker, type WorkerInit } from './repair/worker.ts'
+import { overlaps } from './quorum/level.ts'
 import { Replica, type ReplicaInit } from './replica/replica.ts'
 import { serveReplica } from './replica/serve.ts'
 import { hex } from './util/bytes.ts'
@@ -56,6 +58,8 @@ export interface NodeInit extends EntryInit {
   readonly clusterId: string
   /** Replication factor. */
   readonly n: number
+  /** What requests go by that do not say it themselves. */
+  readonly defaults?: Partial<RequestDefaults>
   /** Run last when the node closes: lets go of what it was built on. */
   readonly release?: () => Promise<void>
   /** Makes the invite from the addresses of the members. */
@@ -83,6 +87,7 @@ const INVITE_ADDRESSES_MAX = 16
 export class Node implements HearsayNode {
   readonly #components: NodeComponents
   readonly #init: NodeInit
+  readonly #defaults: RequestDefaults
   readonly #replica: Replica
   readonly #membership: Membership
   readonly #liveness: Liveness
@@ -104,6 +109,7 @@ export class Node implements HearsayNode {
   constructor(components: NodeComponents, init: NodeInit) {
     this.#components = components
     this.#init = init
+    this.#defaults = { ...DEFAULTS, ...init.defaults }
     const replica = new Replica(components, init.replica)
     const membership = new Membership(
       {
@@ -166,7 +172,7 @@ export class Node implements HearsayNode {
 
   async read(key: Bytes, options: RequestOptions = {}): Promise<ReadResult> {
     this.#assertOpen()
-    return this.#reader.read({ key: checkKey(key), ...requestOf(options) })
+    return this.#reader.read({ key: checkKey(key), ...requestOf('read', options, this.#defaults) })
   }
 
   async put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<WriteResult> {
@@ -182,7 +188,7 @@ export class Node implements HearsayNode {
     options: Pick<RequestOptions, 'timeoutMs' | 'signal'> = {}
   ): Promise<Explanation> {
     this.#assertOpen()
-    const { timeoutMs, signal } = requestOf(options)
+    const { timeoutMs, signal } = requestOf('read', options, this.#defaults)
     return this.#explainer.explain({ key: checkKey(key), timeoutMs, signal })
   }
 
@@ -210,6 +216,8 @@ export class Node implements HearsayNode {
       hints: this.#hints.status(),
       exchanges: this.#antiEntropy.status(),
       paused: this.#pauses.list,
+      defaults: this.#defaults,
+      notes: notesOn(this.#defaults, this.#init.n),
       counters: this.#components.meter.totals()
     }
   }
@@ -293,6 +301,8 @@ export class Node implements HearsayNode {
     this.#workers.hints.start(this.#pauses.has('hints'))
     this.#workers['anti-entropy'].start(this.#pauses.has('anti-entropy'))
     this.#workers.quarantine.start()
+    for (const note of notesOn(this.#defaults, this.#init.n))
+      this.#components.log.warn('note', { note })
   }
 
   async #close(): Promise<void> {
@@ -341,7 +351,7 @@ export class Node implements HearsayNode {
     options: WriteOptions
   ): Promise<WriteResult> {
     this.#assertOpen()
-    const { signal, ...request } = requestOf(options)
+    const { signal, ...request } = requestOf('write', options, this.#defaults)
     return this.#coordinator.write({ key: checkKey(key), value, ...request }, signal)
   }
 
@@ -363,6 +373,15 @@ export class Node implements HearsayNode {
       `There is no background task ${JSON.stringify(task)}; use hints or anti-entropy.`
     )
   }
+}
+
+/** What follows from the defaults that a person might not expect. */
+function notesOn({ readLevel, writeLevel }: RequestDefaults, n: number): string[] {
+  if (overlaps(readLevel, writeLevel, n)) return []
+  return [
+    `Reads at level ${readLevel} and writes at level ${writeLevel} need not meet in a replica (n is ${n}): ` +
+      'a read may miss a write that was acknowledged before. Use quorum for both to rule it out.'
+  ]
 }
 
 function closedError(): HearsayError {

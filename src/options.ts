@@ -10,7 +10,7 @@ import type { NodeId } from './util/node-id.ts'
 export type Bytes = Uint8Array | string
 
 export interface RequestOptions {
-  /** How many replicas must answer. @default 'quorum' */
+  /** How many replicas must answer. @default `readLevel` or `writeLevel` of the node */
   readonly level?: Level
   /** Gives up waiting. What was sent may still take effect. */
   readonly signal?: AbortSignal
@@ -19,8 +19,15 @@ export interface RequestOptions {
 }
 
 export interface WriteOptions extends RequestOptions {
-  /** When a replica may acknowledge. @default 'commit' */
+  /** When a replica may acknowledge. @default `durability` of the node */
   readonly durability?: Durability
+}
+
+/** What requests go by that do not say it themselves. */
+export interface RequestDefaults {
+  readonly readLevel: Level
+  readonly writeLevel: Level
+  readonly durability: Durability
 }
 
 /** What one replica said to a read. */
@@ -96,6 +103,9 @@ export interface Status {
   readonly hints: readonly HintStatus[]
   readonly exchanges: readonly ExchangeStatus[]
   readonly paused: readonly BackgroundTask[]
+  readonly defaults: RequestDefaults
+  /** What a person should know of how this node is set up, in sentences; normally none. */
+  readonly notes: readonly string[]
   readonly counters: Readonly<Record<string, number>>
 }
 
@@ -226,6 +236,17 @@ export interface NodeOptions {
   readonly join?: string
   /** Replication factor, fixed when the cluster is created. @default 3 */
   readonly n?: number
+  /**
+   * Level of reads that name none. Lower answers sooner and with more nodes away; with
+   * `readLevel + writeLevel <= n` a read may miss a write, and the status says so.
+   *
+   * @default 'quorum'
+   */
+  readonly readLevel?: Level
+  /** Level of writes that name none; see `readLevel`. @default 'quorum' */
+  readonly writeLevel?: Level
+  /** Durability of writes that name none. @default 'commit' */
+  readonly durability?: Durability
   /** Ends the start, also while it waits to join. Without effect on a node that has started. */
   readonly signal?: AbortSignal
   /** Receives log events. @default none */

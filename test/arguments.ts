@@ -14,11 +14,17 @@ t.test('a node is not made of options that cannot be meant', async t => {
     [{ path: 'x', listne: [] }, /no option "listne"; use path, listen/],
     [{ path: 'x', listen: '/ip4/127.0.0.1/tcp/0' }, /listen has to be a list/],
     [{ path: 'x', join: 7 }, /join/],
+    [{ path: 'x', durability: 'often' }, /durability has to be 'commit' or 'flush', not "often"/],
     [{ path: 'x', log: 'yes' }, /log/],
     [{ path: 'x', signal: new AbortController() }, /signal has to be an AbortSignal/]
   ]
   for (const [options, message] of bad) {
     await t.rejects(createNode(options as never), { ...refused, message })
+  }
+  for (const level of ['most', 0, 1.5, [], null]) {
+    const code = 'ERR_LEVEL'
+    await t.rejects(createNode({ path: 'x', readLevel: level as never }), { code }, `${level}`)
+    await t.rejects(createNode({ path: 'x', writeLevel: level as never }), { code }, `${level}`)
   }
 })
 
@@ -33,8 +39,21 @@ t.test('a request is not sent with options that cannot be meant', async t => {
     [{ timeoutMs: NaN }, /timeoutMs/]
   ]
   for (const [options, message] of bad) {
-    t.throws(() => requestOf(options as never), { ...refused, message })
+    t.throws(() => requestOf('write', options as never), { ...refused, message })
   }
-  t.throws(() => requestOf({ level: 'some' as never }), { code: 'ERR_LEVEL' })
-  t.same(requestOf({}), { level: 'quorum', timeoutMs: 5_000, signal: undefined, flush: false })
+  t.throws(() => requestOf('read', { level: 'some' as never }), { code: 'ERR_LEVEL' })
+  t.same(requestOf('read', {}), {
+    level: 'quorum',
+    timeoutMs: 5_000,
+    signal: undefined,
+    flush: false
+  })
+})
+
+t.test('a request that says nothing goes by the defaults of its node', async t => {
+  const defaults = { readLevel: 'one', writeLevel: 'all', durability: 'flush' } as const
+  t.match(requestOf('read', {}, defaults), { level: 'one' })
+  t.match(requestOf('write', {}, defaults), { level: 'all', flush: true })
+  const said = { level: 2, durability: 'commit' } as const
+  t.match(requestOf('write', said, defaults), { level: 2, flush: false })
 })

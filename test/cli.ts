@@ -305,7 +305,7 @@ void t.test('a level that cannot be met because a node is down sends nothing', a
     const { members } = await first.admin.status()
     return members.some(({ id, liveness }) => id === second.id && liveness === 'down')
   })
-  const says = /needs 2 replicas and 1 are alive; nothing was sent. Start the missing nodes, or use/
+  const says = /needs 2 replicas and 1 is alive; nothing was sent. Start the missing nodes, or use/
   const all = ['--level', 'all', '--data', first.directory]
   await refuseAll(t, [
     { name: 'set', argv: ['set', 'kept', 'x', ...all], says },

@@ -651,7 +651,13 @@ t.test('on the wire', async t => {
 
   t.test('writes that are passed on come back as they were', async t => {
     const level = fc.oneof(
-      fc.constantFrom('one' as const, 'two' as const, 'three' as const, 'quorum' as const),
+      fc.constantFrom(
+        'one' as const,
+        'two' as const,
+        'three' as const,
+        'quorum' as const,
+        'any' as const
+      ),
       fc.integer({ min: 1, max: 9_999 })
     )
     const value = fc.option(bytes, { nil: undefined })
@@ -670,12 +676,16 @@ t.test('on the wire', async t => {
       .array(fc.tuple(word, word), { maxLength: 4 })
       .map(all => new Map(all.map(([id, text]) => [id as NodeId, new Error(text)])))
     const errors: fc.Arbitrary<HearsayError> = fc.oneof(
-      fc.tuple(word, count, fc.nat(256)).map(([a, b, c]) => new UnavailableError('write', a, b, c)),
+      fc
+        .tuple(word, count, fc.nat(256), fc.nat(256))
+        .map(([a, b, c, d]) => new UnavailableError('write', a, b, c, d)),
       fc
         .tuple(count, nodes, fc.nat(86_400_000))
         .map(([a, b, c]) => new TimeoutError('write', a, b, c)),
       fc.tuple(count, nodes, failures).map(([a, b, c]) => new QuorumFailedError('write', a, b, c)),
-      word.map(text => new StoreError(text)),
+      fc
+        .tuple(word, fc.boolean())
+        .map(([text, isOutcomeUnknown]) => new StoreError(text, { isOutcomeUnknown })),
       word.map(text => new HearsayError('ERR_ROW_SIZE', text))
     )
     check(errors, error => decodeWritten(encodeFailure(error)))

@@ -549,6 +549,27 @@ void t.test('start tells a person where to go, and how to join a new cluster', a
   t.match(out, /hearsay start --data DIR --join hearsay1-fake-invite/)
 })
 
+void t.test('start hands its defaults on, and tells what follows from them', async t => {
+  const io = new TestIo()
+  io.node.notes = ['A read may miss a write.']
+  const levels = ['--read-level', 'one', '--write-level', '2', '--durability', 'flush']
+  const ports = ['--redis', 'off', '--http', 'off']
+  const running = cli(['start', '--data', await directory(t), ...ports, ...levels], io)
+  await until(() => io.text('out').includes('Ctrl-C'))
+  io.stop?.()
+  t.match(await running, { code: 0, out: /note {4}A read may miss a write\.\n/ })
+  t.match(io.created, { readLevel: 'one', writeLevel: 2, durability: 'flush' })
+  for (const wrong of [
+    ['--read-level', 'most'],
+    ['--write-level', '0'],
+    ['--durability', 'never']
+  ]) {
+    const { code, err } = await cli(['start', '--data', await directory(t), ...ports, ...wrong])
+    t.not(code, 0)
+    t.match(err, /no level|neither commit nor flush/)
+  }
+})
+
 void t.test('a second signal ends a node that does not close', async t => {
   const io = new TestIo()
   let release: (() => void) | undefined

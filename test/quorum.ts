@@ -3,7 +3,7 @@ import t from 'tap'
 import { encodeRow } from '../src/lattice/encode.ts'
 import { TIME_ZERO, timeOf } from '../src/lattice/hlc.ts'
 import { assign, joinDelta, ROW_EMPTY, type Row } from '../src/lattice/row.ts'
-import { needed, parseLevel, readLevel, type Level } from '../src/quorum/level.ts'
+import { needed, overlaps, parseLevel, readLevel, type Level } from '../src/quorum/level.ts'
 import { Read } from '../src/quorum/read.ts'
 import { Tally } from '../src/quorum/tally.ts'
 import { Write } from '../src/quorum/write.ts'
@@ -22,6 +22,7 @@ t.test('a level', async t => {
       ['three', [3, 3, 3, 3, 3]],
       ['quorum', [1, 2, 2, 3, 3]],
       ['all', [1, 2, 3, 4, 5]],
+      ['any', [1, 1, 1, 1, 1]],
       [4, [4, 4, 4, 4, 4]]
     ]
     for (const [level, counts] of table) {
@@ -35,6 +36,22 @@ t.test('a level', async t => {
 
   t.test('of quorum meets itself in at least one owner', async t => {
     for (let owners = 1; owners < 20; owners++) t.ok(2 * needed('quorum', owners) > owners)
+  })
+
+  t.test('meets another exactly when both together ask more owners than there are', async t => {
+    const table: [Level, Level, number, boolean][] = [
+      ['quorum', 'quorum', 3, true],
+      ['one', 'all', 3, true],
+      ['one', 'quorum', 3, false],
+      ['two', 'two', 4, false],
+      ['quorum', 'two', 4, true],
+      ['one', 'one', 1, true],
+      ['all', 'any', 3, false],
+      ['any', 'all', 3, true]
+    ]
+    for (const [read, write, owners, meet] of table) {
+      t.equal(overlaps(read, write, owners), meet, `${read} and ${write} of ${owners}`)
+    }
   })
 
   t.test('is read from words in any case and from numbers', async t => {
@@ -258,14 +275,25 @@ t.test('a write', async t => {
     const same = [a, b, c]
     const write = new Write({ current: same, next: same }, 'quorum')
     t.equal(write.shortage(alive(a, b)), undefined)
-    t.same(write.shortage(alive(a)), { needed: 2, alive: 1 })
+    t.same(write.shortage(alive(a)), { needed: 2, alive: 1, owners: 3 })
     const moving = new Write({ current: [a, b], next: [a, d] }, 'all')
-    t.same(moving.shortage(alive(a, b)), { needed: 2, alive: 1 })
+    t.same(moving.shortage(alive(a, b)), { needed: 2, alive: 1, owners: 2 })
   })
 
   t.test('at a level above the number of owners is always short', async t => {
     const write = new Write({ current: [a], next: [a] }, 'two')
-    t.same(write.shortage(alive(a)), { needed: 2, alive: 1 })
-    t.same(new Write({ current: [], next: [] }, 'one').shortage(alive()), { needed: 1, alive: 0 })
+    t.same(write.shortage(alive(a)), { needed: 2, alive: 1, owners: 1 })
+    const nobody = new Write({ current: [], next: [] }, 'one')
+    t.same(nobody.shortage(alive()), { needed: 1, alive: 0, owners: 0 })
+  })
+
+  t.test('at level any is content with one of all owners, now or next', async t => {
+    const { tally, replicas } = new Write({ current: [a, b], next: [b, c] }, 'any')
+    t.same(replicas, [a, b, c])
+    tally.refuse(a, no)
+    tally.refuse(b, no)
+    t.equal(tally.outcome, 'pending')
+    tally.acknowledge(c)
+    t.equal(tally.outcome, 'reached')
   })
 })

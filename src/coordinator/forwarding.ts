@@ -110,7 +110,8 @@ export class Forwarding {
     const { liveness } = this.#components
     const alive = this.#owners.filter(node => liveness.isAlive(node)).length
     if (alive < this.#needed) {
-      return new UnavailableError('write', String(this.#write.level), this.#needed, alive)
+      const level = String(this.#write.level)
+      return new UnavailableError('write', level, this.#needed, alive, this.#owners.length)
     }
     return ['ERR_CORRUPT', 'ERR_OVERLOADED'].includes(refusal.code) ? refusal : notTaken(refusal)
   }

@@ -77,7 +77,8 @@ export class Reader {
     const count = needed(level, owners.length)
     const candidates = liveness.inOrder(owners)
     if (candidates.length < count || count === 0) {
-      throw new UnavailableError('read', String(level), Math.max(1, count), candidates.length)
+      const [needed, alive] = [Math.max(1, count), candidates.length]
+      throw new UnavailableError('read', String(level), needed, alive, owners.length)
     }
     return new Read(candidates, count)
   }

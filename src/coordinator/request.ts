@@ -1,13 +1,21 @@
 /** What a caller gave, checked and completed with defaults. Bad input throws and nothing happens. */
-import { checkNames, checkSignal } from '../arguments.ts'
+import { checkDurability, checkNames, checkSignal } from '../arguments.ts'
 import { HearsayError } from '../errors.ts'
-import type { Bytes, RequestOptions, WriteOptions } from '../options.ts'
+import type { Bytes, RequestDefaults, RequestOptions, WriteOptions } from '../options.ts'
 import { parseLevel, type Level } from '../quorum/level.ts'
 import { ROW_BYTES_MAX, rowSizeError } from '../replica/replica.ts'
 import { KEY_BYTES_MAX } from '../ring/row-key.ts'
 import { utf8 } from '../util/bytes.ts'
 
 const requestOptions = ['level', 'timeoutMs', 'signal', 'durability']
+
+/** What a node goes by that was told nothing else: each read meets each write. */
+export const DEFAULTS: RequestDefaults = {
+  readLevel: 'quorum',
+  writeLevel: 'quorum',
+  durability: 'commit'
+}
+
 const TIMEOUT_MS = 5_000
 const TIMEOUT_MS_MAX = 86_400_000
 
@@ -45,16 +53,16 @@ function bytesOf(what: string, bytes: Bytes): Uint8Array {
 }
 
 /** Reads what every request may say, and a write besides. */
-export function requestOf(options: RequestOptions & WriteOptions): Request {
+export function requestOf(
+  verb: 'read' | 'write',
+  options: RequestOptions & WriteOptions,
+  defaults: RequestDefaults = DEFAULTS
+): Request {
   checkNames('A request', options, requestOptions)
-  const { level, timeoutMs = TIMEOUT_MS, signal, durability = 'commit' } = options
+  const { timeoutMs = TIMEOUT_MS, signal, durability = defaults.durability } = options
+  const level = options.level ?? (verb === 'read' ? defaults.readLevel : defaults.writeLevel)
   checkSignal(signal)
-  if (durability !== 'commit' && durability !== 'flush') {
-    throw new HearsayError(
-      'ERR_ARGUMENT',
-      `durability is 'commit' or 'flush', not ${JSON.stringify(durability)}.`
-    )
-  }
+  checkDurability(durability)
   if (!(Number.isFinite(timeoutMs) && timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX)) {
     throw new HearsayError(
       'ERR_ARGUMENT',
@@ -62,5 +70,5 @@ export function requestOf(options: RequestOptions & WriteOptions): Request {
     )
   }
   const flush = durability === 'flush'
-  return { level: parseLevel(level ?? 'quorum'), timeoutMs: Math.ceil(timeoutMs), signal, flush }
+  return { level: parseLevel(level), timeoutMs: Math.ceil(timeoutMs), signal, flush }
 }

@@ -59,7 +59,8 @@ export class Writer {
     const write = new Write(membership.view.ownersOf(slotOf(key)), level)
     const shortage = write.shortage(node => liveness.isAlive(node))
     if (shortage !== undefined) {
-      throw new UnavailableError('write', String(level), shortage.needed, shortage.alive)
+      const { needed, alive, owners } = shortage
+      throw new UnavailableError('write', String(level), needed, alive, owners)
     }
     return new Round(this.#components, request, write.tally).run()
   }

@@ -1,10 +1,13 @@
 /**
  * A level says how many replicas must answer before a request does. It is a word or a whole number;
  * `needed` turns it into the count for a key with so many owners.
+ *
+ * `any` asks for as little as there is: of a read one answer, of a write one acknowledgement or, when
+ * no owner can be reached, a hint that is durable.
  */
 import { HearsayError } from '../errors.ts'
 
-const words = ['one', 'two', 'three', 'quorum', 'all'] as const
+const words = ['one', 'two', 'three', 'quorum', 'all', 'any'] as const
 
 export type Level = (typeof words)[number] | number
 
@@ -17,7 +20,7 @@ export function readLevel(text: string | number): Level | undefined {
 
 /** Reads a level as a person or a program wrote it. Throws `ERR_LEVEL`. */
 export function parseLevel(text: string | number): Level {
-  const level = readLevel(text)
+  const level = typeof text === 'string' || typeof text === 'number' ? readLevel(text) : undefined
   if (level !== undefined) return level
   throw new HearsayError(
     'ERR_LEVEL',
@@ -34,6 +37,7 @@ function isNumberOfReplicas(number: number): boolean {
 export function needed(level: Level, owners: number): number {
   switch (level) {
     case 'one':
+    case 'any':
       return 1
     case 'two':
       return 2
@@ -46,4 +50,13 @@ export function needed(level: Level, owners: number): number {
     default:
       return level
   }
+}
+
+/**
+ * Whether each read at the one level meets each write at the other in at least one owner: `r + w > n`.
+ * A write at level `any` may be with no owner at all.
+ */
+export function overlaps(read: Level, write: Level, owners: number): boolean {
+  const written = write === 'any' ? 0 : needed(write, owners)
+  return needed(read, owners) + written > owners
 }

@@ -1,7 +1,8 @@
 /**
  * One write as a machine: which owners get it, whether enough of them can answer at all, and when
  * the level is reached. While members join or leave there are two sets of owners, and the level
- * must be reached in both, so that neither set can answer a later read without the write.
+ * must be reached in both, so that neither set can answer a later read without the write. Level `any`
+ * promises nothing to later reads: any one of all of them will do.
  */
 import type { NodeId } from '../util/node-id.ts'
 import { needed, type Level } from './level.ts'
@@ -12,13 +13,17 @@ export interface Owners {
   readonly next: readonly NodeId[]
 }
 
+export interface Shortage {
+  readonly needed: number
+  readonly alive: number
+  readonly owners: number
+}
+
 export class Write {
   readonly tally: Tally
 
   constructor(owners: Owners, level: Level) {
-    const groups = [group(owners.current, level)]
-    if (owners.next !== owners.current) groups.push(group(owners.next, level))
-    this.tally = new Tally(groups)
+    this.tally = new Tally(groupsOf(owners, level))
   }
 
   /** Everybody who gets the write, each once. */
@@ -27,13 +32,19 @@ export class Write {
   }
 
   /** The group that cannot reach its number with these nodes alive. */
-  shortage(alive: (node: NodeId) => boolean): { needed: number; alive: number } | undefined {
-    for (const each of this.tally.groups) {
-      const count = each.owners.filter(alive).length
-      if (count < each.needed) return { needed: each.needed, alive: count }
+  shortage(alive: (node: NodeId) => boolean): Shortage | undefined {
+    for (const { needed, owners } of this.tally.groups) {
+      const count = owners.filter(alive).length
+      if (count < needed) return { needed, alive: count, owners: owners.length }
     }
     return undefined
   }
+}
+
+function groupsOf({ current, next }: Owners, level: Level): Group[] {
+  if (next === current) return [group(current, level)]
+  if (level === 'any') return [group([...new Set([...current, ...next])], level)]
+  return [group(current, level), group(next, level)]
 }
 
 function group(owners: readonly NodeId[], level: Level): Group {

@@ -58,7 +58,8 @@ export function encodeWritten({ version, acknowledged, hinted }: Written): Uint8
 
 export function encodeFailure(error: HearsayError): Uint8Array {
   if (error instanceof UnavailableError) {
-    return pack([error.code, error.level, error.needed, error.alive])
+    const { level, needed, alive, owners } = error
+    return pack([error.code, level, needed, [alive, owners]])
   }
   if (error instanceof TimeoutError) {
     return pack([error.code, error.needed, error.acknowledged, error.timeoutMs])
@@ -67,7 +68,8 @@ export function encodeFailure(error: HearsayError): Uint8Array {
     const failures = [...error.failures].map(([id, failure]) => [id, failure.message])
     return pack([error.code, error.needed, error.acknowledged, failures])
   }
-  return pack([error.code, error.message, null, null])
+  const isOpen = error instanceof StoreError && error.isOutcomeUnknown
+  return pack([error.code, error.message, isOpen, null])
 }
 
 /** What came of a forwarded write. */
@@ -82,8 +84,10 @@ export function decodeWritten(bytes: Uint8Array): Written | HearsayError | undef
 
 function readFailure([code, a, b, c]: unknown[]): HearsayError | undefined {
   if (code === 'ERR_UNAVAILABLE') {
-    if (typeof a !== 'string' || !isCount(b, NEEDED_MAX) || !isCount(c, NODES_MAX)) return undefined
-    return new UnavailableError('write', a, b, c)
+    if (typeof a !== 'string' || !isCount(b, NEEDED_MAX) || !isTuple(c, 2)) return undefined
+    const [alive, owners] = c
+    if (!isCount(alive, NODES_MAX) || !isCount(owners, NODES_MAX)) return undefined
+    return new UnavailableError('write', a, b, alive, owners)
   }
   if (code === 'ERR_TIMEOUT') {
     const acknowledged = readNodes(b)
@@ -97,7 +101,8 @@ function readFailure([code, a, b, c]: unknown[]): HearsayError | undefined {
     return new QuorumFailedError('write', a, acknowledged, new Map(failures))
   }
   if (typeof code !== 'string' || typeof a !== 'string') return undefined
-  return code === 'ERR_STORE' ? new StoreError(a) : new HearsayError(code as ErrorCode, a)
+  if (code === 'ERR_STORE') return new StoreError(a, { isOutcomeUnknown: b === true })
+  return new HearsayError(code as ErrorCode, a)
 }
 
 function readNodes(value: unknown): NodeId[] | undefined {

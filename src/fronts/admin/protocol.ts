@@ -84,6 +84,7 @@ const fieldNames = [
   'level',
   'needed',
   'alive',
+  'owners',
   'acknowledged',
   'timeoutMs',
   'unsent',
@@ -102,10 +103,11 @@ export function encodeError(cause: unknown): WireError {
 
 /** Of the same class where callers branch on one. The sentence is made again from the fields. */
 export function decodeError({ code, message, fields }: WireError): HearsayError {
-  const { verb, level, needed, alive, acknowledged, timeoutMs, failures } = fields as Fields
+  const { verb, level, needed, alive, owners } = fields as Fields
+  const { acknowledged, timeoutMs, failures } = fields as Fields
   switch (code) {
     case 'ERR_UNAVAILABLE':
-      return new UnavailableError(verb, level, needed, alive)
+      return new UnavailableError(verb, level, needed, alive, owners)
     case 'ERR_TIMEOUT':
       return new TimeoutError(verb, needed, acknowledged, timeoutMs)
     case 'ERR_QUORUM':
@@ -121,6 +123,7 @@ interface Fields {
   readonly level: string
   readonly needed: number
   readonly alive: number
+  readonly owners: number
   readonly acknowledged: readonly NodeId[]
   readonly timeoutMs: number
   readonly failures: readonly (readonly [NodeId, string])[]

@@ -36,16 +36,19 @@ async function status(call: Call, io: Io): Promise<number> {
 /** For people; programs use `--json`. */
 export function statusText(status: Status): string {
   const { id, cluster, state, n, rows, root, fillingSlots, quarantined, paused } = status
+  const { readLevel, writeLevel, durability } = status.defaults
   const facts = [
     ['node', `${id} (${state})`],
     ['cluster', `${cluster}, replication factor ${n}`],
     ['rows', `${rows}${quarantined > 0 ? `, and ${quarantined} in quarantine` : ''}`],
     ['root', root],
     ['filling', fillingSlots > 0 ? `${fillingSlots} slots still to come` : 'no'],
+    ['levels', `read ${readLevel}, write ${writeLevel}, durability ${durability}`],
     ['paused', paused.length > 0 ? paused.join(', ') : 'nothing']
   ]
   const lines = facts.map(([name, value]) => `${(name as string).padEnd(9)}${value}`)
-  return [...lines, ...members(status), ...hints(status), ...exchanges(status)].join('\n')
+  const notes = status.notes.map(note => `note     ${note}`)
+  return [...lines, ...notes, ...members(status), ...hints(status), ...exchanges(status)].join('\n')
 }
 
 function members({ members }: Status): string[] {

@@ -63,8 +63,7 @@ export const dataOption: Option = {
 export const levelOption: Option = {
   name: 'level',
   value: 'LEVEL',
-  text: 'replicas that must answer: one, two, three, quorum, all or a number',
-  default: 'quorum'
+  text: 'replicas that must answer: one, two, three, quorum, all, any or a number; else as the node was started'
 }
 
 export const jsonOption: Option = { name: 'json', text: 'print JSON, for programs' }

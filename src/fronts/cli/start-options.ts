@@ -1,5 +1,5 @@
 /** The options of start: what they are, and what they mean. */
-import type { NodeOptions } from '../../index.ts'
+import { parseLevel, type Durability, type NodeOptions } from '../../index.ts'
 import { dataOption, UsageError, type Call, type Option } from './command.ts'
 import type { RunningInit } from './running.ts'
 
@@ -21,6 +21,22 @@ export const startOptions: readonly Option[] = [
   },
   { name: 'http', value: 'PORT|off', text: 'port for HTTP, 0 for any', default: '7374' },
   { name: 'n', value: 'N', text: 'replication factor of a new cluster, 3 if not given' },
+  {
+    name: 'read-level',
+    value: 'LEVEL',
+    text: 'level of reads that name none, quorum if not given'
+  },
+  {
+    name: 'write-level',
+    value: 'LEVEL',
+    text: 'level of writes that name none, quorum if not given'
+  },
+  {
+    name: 'durability',
+    value: 'commit|flush',
+    text: 'what an acknowledged write survives: the process, or the loss of power too',
+    default: 'commit'
+  },
   { name: 'json', text: 'print events as JSON, one a line' },
   { name: 'verbose', text: 'print what happens inside to standard error' }
 ]
@@ -41,12 +57,24 @@ export function readStart(
       ...(n === undefined ? {} : { n: readNumber('n', n, 1, 16) }),
       ...(join === undefined ? {} : { join }),
       ...(listen.length === 0 ? {} : { listen }),
+      ...readLevel('readLevel', call.text('read-level')),
+      ...readLevel('writeLevel', call.text('write-level')),
+      durability: readDurability(call.text('durability') as string),
       log
     },
     redis: readPort('redis', call),
     http: readPort('http', call),
     onStop
   }
+}
+
+function readLevel(name: 'readLevel' | 'writeLevel', text: string | undefined): object {
+  return text === undefined ? {} : { [name]: parseLevel(text) }
+}
+
+function readDurability(text: string): Durability {
+  if (text === 'commit' || text === 'flush') return text
+  throw new UsageError(`--durability ${text} is neither commit nor flush.`)
 }
 
 function readPort(name: string, call: Call): number | null {

@@ -57,7 +57,8 @@ export class StartReport {
     const { node, redis, http } = running
     if (!this.#json) return this.#welcome(running, path, isNew)
     const listen = node.addresses()
-    this.#event({ event: 'ready', peerId: node.id, listen, redis, http })
+    const { notes } = node.status()
+    this.#event({ event: 'ready', peerId: node.id, listen, redis, http, notes })
   }
 
   stopping(): void {
@@ -85,6 +86,7 @@ export class StartReport {
     for (const address of node.addresses()) line(out, `  nodes   ${address}`)
     if (redis !== null) line(out, `  redis   redis-cli -p ${redis}`)
     if (http !== null) line(out, `  http    curl http://localhost:${http}/health`)
+    for (const note of node.status().notes) line(out, `  note    ${note}`)
     line(out, `  try     hearsay set greeting hello --data ${path}`)
     if (isNew) {
       line(out, '\nA new cluster. On another machine, with this invite (keep it secret):')
