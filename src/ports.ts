@@ -86,16 +86,7 @@ export interface Store {
 
 /** What one node may ask of another. One byte on the wire; see net/rpc.ts. */
 export type Protocol =
-  | 'apply'
-  | 'read'
-  | 'forward'
-  | 'exchange'
-  | 'members'
-  | 'probe'
-  | 'explain'
-  | 'tree'
-  | 'settle'
-  | 'sync'
+  'apply' | 'read' | 'forward' | 'exchange' | 'members' | 'probe' | 'explain' | 'tree'
 
 /**
  * Answers one request. `body` is valid until the returned promise settles. A thrown `HearsayError`

@@ -29,9 +29,7 @@ const protocols: readonly (Protocol | undefined)[] = [
   'members',
   'probe',
   'explain',
-  'tree',
-  'settle',
-  'sync'
+  'tree'
 ]
 
 export function protocolOf(code: number): Protocol | undefined {

@@ -29,7 +29,6 @@ export const adminMethods = [
   'resume',
   'repair',
   'slots',
-  'sync',
   'tree',
   'drop-hints',
   'stop'
