@@ -6,7 +6,17 @@
  * they have seen. (It wraps after 2^32 changes; two readings exactly that far apart look the same.)
  */
 import { allocate, openArena } from './arena'
-import { addRow, clearTree, createTree, depthOf, fold, freeTree, refresh, removeRow } from './tree'
+import {
+  addRow,
+  clearTree,
+  createTree,
+  depthOf,
+  fold,
+  freeTree,
+  recount,
+  refresh,
+  removeRow
+} from './tree'
 
 /** The key space has this many slots. */
 export const SLOTS: u32 = 16384
@@ -96,6 +106,25 @@ export function resetTo(slot: u32, depth: u32): bool {
   }
   stamp(slot)
   return true
+}
+
+/**
+ * As `resetTo`, but the slot has a tree of its own also when that has a single leaf, so that sums and
+ * counts can be written into it. `restored` has to follow. False, and the slot is empty, when out of
+ * memory.
+ */
+export function restoreTo(slot: u32, depth: u32): bool {
+  if (!resetTo(slot, depth)) return false
+  if (treeOf(slot) !== 0) return true
+  const tree = createTree(0)
+  setTree(slot, tree)
+  return tree !== 0
+}
+
+export function restored(slot: u32): void {
+  assert(slot < SLOTS && treeOf(slot) !== 0)
+  recount(treeOf(slot))
+  stamp(slot)
 }
 
 /** The slot's tree as if it had `depth`, at most its own, up to date; 0 when out of memory. */

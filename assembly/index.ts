@@ -17,6 +17,7 @@ import * as trees from './hash-tree'
 import { setVector as setVectorOf, setWidth } from './jobs'
 import { openMask } from './mask'
 import { node } from './nodes'
+import { countsOf as treeCounts, sumsOf as treeSums } from './tree'
 import { depthOf as treeDepth, DEPTH_MAX, rowsOf as treeRows } from './tree'
 
 export { ARENA_BYTES_MAX } from './arena'
@@ -26,7 +27,7 @@ export { LEAVES_MAX } from './hash-tree'
 export { DEPTH_MAX } from './tree'
 
 /** Goes up when an export changes its meaning, so that the host can refuse an old build. */
-export const ABI: u32 = 2
+export const ABI: u32 = 3
 
 /** Bytes of a digest, a hash or a key. */
 export const DIGEST_BYTES: u32 = 32
@@ -126,6 +127,34 @@ export function depthOf(slot: u32): u32 {
 export function reset(slot: u32, depth: u32): bool {
   assert(depth <= DEPTH_MAX)
   return forest.resetTo(slot, depth)
+}
+
+/**
+ * Where the sums of the slot's leaves lie: 32 bytes each, the sum of the digests of the leaf's rows
+ * modulo 2^256, little endian. For reading, unless `restore` came before.
+ */
+export function sumsOf(slot: u32): usize {
+  return treeSums(forest.readTree(slot))
+}
+
+/** Where the counts of the slot's leaves lie: 32 bits each, the rows of the leaf. As `sumsOf`. */
+export function countsOf(slot: u32): usize {
+  return treeCounts(forest.readTree(slot))
+}
+
+/**
+ * Empties the slot and gives it 2^depth leaves, whose sums and counts the host then writes where
+ * `sumsOf` and `countsOf` say, before it calls `restored` and anything else. False: out of memory,
+ * and the slot is empty or as it was.
+ */
+export function restore(slot: u32, depth: u32): bool {
+  assert(depth <= DEPTH_MAX)
+  return forest.restoreTo(slot, depth)
+}
+
+/** Has what was written after `restore` count. */
+export function restored(slot: u32): void {
+  forest.restored(slot)
 }
 
 /**

@@ -57,6 +57,16 @@ function marksOf(tree: usize): usize {
   return load<usize>(tree, COUNTS) + marksOffset(depthOf(tree))
 }
 
+/** Where the sums of the leaves lie, 32 bytes each. */
+export function sumsOf(tree: usize): usize {
+  return load<usize>(tree, SUMS)
+}
+
+/** Where the counts of the leaves lie, 32 bits each. */
+export function countsOf(tree: usize): usize {
+  return load<usize>(tree, COUNTS)
+}
+
 /** An empty tree of 2^depth leaves, or 0 when out of memory. */
 export function createTree(depth: u32): usize {
   assert(depth <= DEPTH_MAX)
@@ -94,6 +104,17 @@ export function clearTree(tree: usize): void {
 function staleAll(tree: usize): void {
   markAll(marksOf(tree), (2 << depthOf(tree)) - 1)
   store<u32>(tree, 1, STALE)
+}
+
+/** After sums and counts were written from outside: every hash has to be made anew. */
+export function recount(tree: usize): void {
+  const counts = countsOf(tree)
+  let rows: u32 = 0
+  for (let leaf: u32 = 0; leaf < u32(1) << depthOf(tree); leaf++) {
+    rows += load<u32>(counts + (leaf << 2))
+  }
+  store<u32>(tree, rows, ROWS)
+  staleAll(tree)
 }
 
 /** The leaf of a row: the first bits of its token, of which `tokenHigh` is the upper half. */

@@ -10,6 +10,7 @@ import { WasmHasher, type Hasher } from './hash.ts'
 import {
   checkDepth,
   checkGroup,
+  checkLeafValues,
   checkLevel,
   checkPair,
   checkRow,
@@ -23,6 +24,14 @@ import { Core, type CoreInit } from './wasm.ts'
 
 export { depthFor, SLOTS } from './limits.ts'
 export type { Hasher } from './hash.ts'
+
+/** What a run of leaves holds: all of a tree that cannot be computed from the rest of it. */
+export interface Leaves {
+  /** Rows of each leaf. */
+  readonly counts: Uint32Array
+  /** 32 bytes for each leaf: the sum of the digests of its rows modulo 2^256, little endian. */
+  readonly sums: Uint8Array
+}
 
 /**
  * A slot is 0 to 16,383; `tokenHigh` the upper 32 bits of a row's token, unsigned; a digest 32
@@ -39,6 +48,13 @@ export interface Forest extends Hasher {
   depth(slot: number): number
   /** Empties the slot and gives its tree 2^depth leaves. The caller adds its rows again. */
   reset(slot: number, depth: number): void
+  /** What `count` leaves from leaf `first` on hold. */
+  leaves(slot: number, first: number, count: number): Leaves
+  /**
+   * Gives the slot's tree 2^depth leaves that hold this, in place of all it held. They are believed:
+   * what `leaves` said, or as good.
+   */
+  restore(slot: number, depth: number, leaves: Leaves): void
   /**
    * `count` hashes, 32 bytes each, from node `first` of `level` (0: the root, `depth`: the leaves)
    * of the slot's tree as if it had `depth`, at most its own.
@@ -110,6 +126,30 @@ class WasmForest extends WasmHasher implements Forest {
     checkSlot(slot)
     checkDepth(depth, DEPTH_MAX)
     if (this.#core.exports.reset(slot, depth) === 0) throw this.#core.outOfMemory()
+  }
+
+  leaves(slot: number, first: number, count: number): Leaves {
+    const depth = this.depth(slot)
+    checkLevel(depth, depth, first, count)
+    const { exports } = this.#core
+    const countsAt = exports.countsOf(slot) + 4 * first
+    const sums = this.#core.copy(exports.sumsOf(slot) + DIGEST_BYTES * first, DIGEST_BYTES * count)
+    const data = this.#core.data()
+    const counts = Uint32Array.from({ length: count }, (_, i) =>
+      data.getUint32(countsAt + 4 * i, true)
+    )
+    return { counts, sums }
+  }
+
+  restore(slot: number, depth: number, leaves: Leaves): void {
+    checkSlot(slot)
+    checkDepth(depth, DEPTH_MAX)
+    checkLeafValues(depth, leaves.counts, leaves.sums)
+    const { exports } = this.#core
+    if (exports.restore(slot, depth) === 0) throw this.#core.outOfMemory()
+    this.#core.storeWords(leaves.counts, exports.countsOf(slot))
+    this.#core.bytes().set(leaves.sums, exports.sumsOf(slot))
+    exports.restored(slot)
   }
 
   level(slot: number, depth: number, level: number, first: number, count: number): Uint8Array {

@@ -3,8 +3,9 @@
  * 1 is the root, node i has the children 2i and 2i + 1, marks are one bit a node, and sweeping goes
  * from the highest marked node to the lowest.
  */
+import type { Leaves } from './forest.ts'
 import { Marks } from './javascript-marks.ts'
-import { keyedHashBlock, storeWords, viewOf, type Words } from './javascript-blake3.ts'
+import { keyedHashBlock, storeWords, toWords, viewOf, type Words } from './javascript-blake3.ts'
 
 /** A leaf's sum, its count and zeros, while it is hashed. */
 const leafBlock = new Int32Array(16)
@@ -89,6 +90,20 @@ export class Tree {
     this.rows += by
     this.nodes.marks.mark((1 << this.depth) + leaf)
     this.#stale = true
+  }
+
+  /** Copies of sums and counts. */
+  leaves(first: number, count: number): Leaves {
+    const sums = new Uint8Array(32 * count)
+    storeWords(this.#sums, 8 * first, 8 * count, viewOf(sums), 0)
+    return { counts: this.#counts.slice(first, first + count), sums }
+  }
+
+  /** Of a tree without any rows: takes over sums and counts. */
+  restore({ counts, sums }: Leaves): void {
+    this.#counts.set(counts)
+    this.#sums.set(toWords(sums))
+    this.rows = counts.reduce((sum, count) => sum + count, 0)
   }
 
   /** Brings every hash up to date. */

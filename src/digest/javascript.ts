@@ -5,7 +5,7 @@
  *
  * Not promised: a limit on memory.
  */
-import type { Forest, SlotGroup } from './forest.ts'
+import type { Forest, Leaves, SlotGroup } from './forest.ts'
 import { hashInto, keyedHashInto, keyedHashPacked, toWords, viewOf } from './javascript-blake3.ts'
 import type { Words } from './javascript-blake3.ts'
 import { Nodes, Tree } from './javascript-tree.ts'
@@ -13,6 +13,7 @@ import {
   checkDepth,
   checkGroup,
   checkKey,
+  checkLeafValues,
   checkLevel,
   checkOut,
   checkPacked,
@@ -119,6 +120,22 @@ class JavaScriptForest implements Forest {
     checkSlot(slot)
     checkDepth(depth, DEPTH_MAX)
     this.#trees[slot] = depth === 0 ? undefined : new Tree(this.#key, depth)
+    this.#stamp(slot)
+  }
+
+  leaves(slot: number, first: number, count: number): Leaves {
+    const tree = this.#tree(slot)
+    checkLevel(tree.depth, tree.depth, first, count)
+    return tree.leaves(first, count)
+  }
+
+  restore(slot: number, depth: number, leaves: Leaves): void {
+    checkSlot(slot)
+    checkDepth(depth, DEPTH_MAX)
+    checkLeafValues(depth, leaves.counts, leaves.sums)
+    const tree = new Tree(this.#key, depth)
+    tree.restore(leaves)
+    this.#trees[slot] = tree
     this.#stamp(slot)
   }
 

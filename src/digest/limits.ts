@@ -75,6 +75,17 @@ export function checkLevel(depth: number, level: number, first: number, count: n
   }
 }
 
+/** That there is a count and a sum for each of 2^depth leaves, and no more rows than can be counted. */
+export function checkLeafValues(depth: number, counts: Uint32Array, sums: Uint8Array): void {
+  const leaves = 2 ** depth
+  if (counts.length !== leaves || sums.length !== leaves * DIGEST_BYTES) {
+    const given = `${counts.length} counts and ${sums.length} bytes of sums`
+    refuse(`${given} are not those of ${leaves} leaves; pass one of each, a sum of 32 bytes.`)
+  }
+  const rows = counts.reduce((sum, count) => sum + count, 0)
+  if (rows >= 2 ** 32) refuse(`A slot cannot have ${rows} rows; pass the counts it was saved with.`)
+}
+
 export function checkGroup(slots: Uint16Array): void {
   if (slots.length > SLOTS) {
     refuse(`A group of ${slots.length} slots is too large; pass each of the ${SLOTS} at most once.`)

@@ -72,6 +72,10 @@ interface CoreExports {
   rowsOf(slot: number): number
   depthOf(slot: number): number
   reset(slot: number, depth: number): number
+  sumsOf(slot: number): number
+  countsOf(slot: number): number
+  restore(slot: number, depth: number): number
+  restored(slot: number): void
   levelOf(slot: number, depth: number, level: number, first: number): number
   openGroup(slots: number, count: number): number
   groupDepth(group: number): number
@@ -95,7 +99,7 @@ declare const WebAssembly: {
 }
 
 /** The meaning of the exports that this code was written for. */
-const ABI = 2
+const ABI = 3
 
 /** Bytes of the block through which arguments and short rows go in. */
 export const STAGE_BYTES = 131_072
