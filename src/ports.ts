@@ -48,7 +48,7 @@ export interface Meter {
 export type Durability = 'commit' | 'flush'
 
 /** The separate key spaces of one store. */
-export type Space = 'rows' | 'hints' | 'quarantine' | 'meta'
+export type Space = 'rows' | 'hints' | 'quarantine' | 'meta' | 'forest'
 
 export interface StoreWrite {
   readonly space: Space

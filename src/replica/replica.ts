@@ -29,6 +29,12 @@ const BATCH_JOBS_MAX = 1_024
 const BATCH_BYTES_MAX = 8 * 1024 * 1024
 const QUEUE_JOBS_MAX = 16_384
 const QUEUE_BYTES_MAX = 128 * 1024 * 1024
+const STEPS_MAX = 64
+
+/** Small, for clients wait for it: see `checkpoint`. */
+const CHECKPOINT = { slots: 64, bytes: 256 * 1024 }
+/** Nobody waits but whoever closes or opens. */
+const CHECKPOINT_LARGE = { slots: 1_024, bytes: 4 * 1024 * 1024 }
 
 export interface ReplicaComponents {
   readonly store: Store
@@ -74,6 +80,12 @@ interface Job {
   readonly reject: (error: Error) => void
 }
 
+/** Something that must see the store and the forest agree. */
+interface Step {
+  readonly run: () => Promise<void>
+  readonly reject: (error: Error) => void
+}
+
 /** A row as the batch under way has left it so far. */
 interface Staged {
   readonly place: Place
@@ -95,6 +107,7 @@ export class Replica {
   readonly #components: ReplicaComponents
   readonly #queue: Job[] = []
   #queuedBytes = 0
+  readonly #steps: Step[] = []
   readonly #damaged = new Map<string, Damaged>()
   #working: Promise<void> | undefined
   #closed = false
@@ -105,7 +118,7 @@ export class Replica {
     this.forest = forest
     const onDamage = (damaged: Damaged) => this.#found(damaged)
     this.rows = new Rows({ store, hasher: forest, onDamage })
-    this.keeper = new ForestKeeper({ forest, rows: this.rows, log })
+    this.keeper = new ForestKeeper({ store, forest, rows: this.rows, log })
     this.identity = new Identity(components, { skewMaxMs: init.skewMaxMs ?? 60_000 })
     this.quarantine = new Quarantine(components)
     this.filling = new Filling(store)
@@ -114,7 +127,9 @@ export class Replica {
   async open(): Promise<void> {
     const distrust = await this.identity.open()
     if (distrust === 'moved') await this.distrust()
-    this.keeper.build()
+    const writes = this.keeper.load()
+    const part = CHECKPOINT_LARGE.slots
+    for (let i = 0; i < writes.length; i += part) await this.#keep(writes.slice(i, i + part))
     await this.#work()
   }
 
@@ -127,7 +142,34 @@ export class Replica {
   async close(): Promise<void> {
     this.#closed = true
     await this.#working
+    await this.#checkpointAll()
     await this.identity.close()
+  }
+
+  /**
+   * Does it while no batch is under way, when the store and the forest agree: soon, and before what is
+   * asked for later. Changes wait for it. Rejects as it does, and when the replica is closed.
+   */
+  between<T>(work: () => T | Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(closedError())
+    if (this.#steps.length >= STEPS_MAX) return Promise.reject(overloadedError())
+    return new Promise((resolve, reject) => {
+      const run = async () => resolve(await work())
+      this.#steps.push({ run: () => run().catch(reject), reject })
+      void this.#work()
+    })
+  }
+
+  /**
+   * Saves the trees of some slots that have changed, those that wait longest first. Resolves with how
+   * many have yet to be saved.
+   */
+  checkpoint(): Promise<number> {
+    return this.between(async () => {
+      this.keeper.mend()
+      await this.#keep(this.keeper.checkpoint(CHECKPOINT))
+      return this.keeper.unsaved
+    })
   }
 
   read(key: Uint8Array): ReplicaAnswer {
@@ -193,20 +235,27 @@ export class Replica {
   async #drain(): Promise<void> {
     // Jobs of one turn go into one batch.
     await Promise.resolve()
-    while (this.#queue.length > 0 || this.#damaged.size > 0) {
+    while (this.#hasWork || this.#damaged.size > 0) {
+      const step = this.#steps.shift()
       const jobs = this.#take()
       try {
         if (this.#damaged.size > 0) await this.#setAside()
+        await step?.run()
         await this.#batch(jobs)
       } catch (error) {
+        step?.reject(error as Error)
         for (const job of jobs) job.reject(error as Error)
         this.#components.log.warn('commit-failed', { error: String(error), jobs: jobs.length })
         // A disk that refuses is not asked again and again: the next change or read tries anew.
-        if (jobs.length === 0 && this.#queue.length === 0) break
+        if (jobs.length === 0 && !this.#hasWork) break
       }
     }
     // In the same turn as the last look at the queue, or what comes in between would lie there.
     this.#working = undefined
+  }
+
+  get #hasWork(): boolean {
+    return this.#queue.length > 0 || this.#steps.length > 0
   }
 
   #take(): Job[] {
@@ -231,12 +280,14 @@ export class Replica {
       else bytes += this.#tryStage(staged, extra, job)
     }
     const changed = [...staged.values()].filter(each => each.value !== undefined)
-    const writes = [...changed.map(writeOf), ...extra]
+    const marks = this.keeper.marks(new Set(changed.map(({ place }) => place.slot)))
+    const writes = [...changed.map(writeOf), ...extra, ...marks]
     const flush = jobs.some(job => job.flush)
     if (writes.length > 0 || flush) {
       await this.#components.store.commit(writes, flush ? 'flush' : 'commit')
     }
     this.quarantine.committed(extra)
+    this.keeper.committed(marks)
     this.#reflect(changed)
     for (const each of staged.values()) for (const settle of each.settles) settle()
   }
@@ -250,6 +301,7 @@ export class Replica {
       }
       this.keeper.fit(slots)
     } catch (error) {
+      this.keeper.distrust(slots)
       this.#components.log.warn('forest-behind', { error: String(error), slots: slots.size })
     }
   }
@@ -331,6 +383,26 @@ export class Replica {
     Object.assign(current, { row, ...encoded })
   }
 
+  /** Commits what is the keeper's alone. */
+  async #keep(writes: readonly StoreWrite[]): Promise<void> {
+    if (writes.length === 0) return
+    await this.#components.store.commit(writes)
+    this.keeper.committed(writes)
+  }
+
+  /** What cannot be saved stays marked, and is read at the next start. */
+  async #checkpointAll(): Promise<void> {
+    try {
+      for (;;) {
+        const writes = this.keeper.checkpoint(CHECKPOINT_LARGE)
+        if (writes.length === 0) return
+        await this.#keep(writes)
+      }
+    } catch (error) {
+      this.#components.log.warn('forest-not-saved', { error: String(error) })
+    }
+  }
+
   #isDamaged(id: Uint8Array): boolean {
     return this.#damaged.has(nameOf(id))
   }
@@ -356,8 +428,10 @@ export class Replica {
       this.quarantine.add(id, 'damaged', false, value)
     )
     const gone = damaged.map(({ id }) => ({ space: 'rows' as const, key: id, value: undefined }))
-    await store.commit([...gone, ...kept], 'flush')
+    const marks = this.keeper.marks(slots)
+    await store.commit([...gone, ...kept, ...marks], 'flush')
     this.quarantine.committed(kept)
+    this.keeper.committed(marks)
     await this.identity.rotate('damaged-rows')
     for (const { id } of found) this.#damaged.delete(nameOf(id))
     for (const slot of slots) this.keeper.rebuild(slot)
