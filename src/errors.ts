@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'ERR_UNAVAILABLE'
   | 'ERR_TIMEOUT'
   | 'ERR_QUORUM'
+  | 'ERR_NOT_SETTLED'
   | 'ERR_ABORTED'
   | 'ERR_CLOSED'
   | 'ERR_OVERLOADED'
@@ -137,6 +138,25 @@ export class QuorumFailedError extends HearsayError {
     this.needed = needed
     this.acknowledged = acknowledged
     this.failures = failures
+  }
+}
+
+/** The owners were not proven equal in time. Nothing is lost: anti-entropy goes on. */
+export class SettleError extends HearsayError {
+  /** Slots without a proof, of so many that were asked about. */
+  readonly left: number
+  readonly slots: number
+  readonly timeoutMs: number
+
+  constructor(left: number, slots: number, timeoutMs: number) {
+    super(
+      'ERR_NOT_SETTLED',
+      `The owners of ${left} of ${slots} slots were not proven equal in ${timeoutMs} ms; see hearsay ` +
+        'status for owners that are away, and wait longer.'
+    )
+    this.left = left
+    this.slots = slots
+    this.timeoutMs = timeoutMs
   }
 }
 

@@ -8,7 +8,13 @@ import { Coordinator } from './coordinator/coordinator.ts'
 import { Explainer } from './coordinator/explainer.ts'
 import { Fanout } from './coordinator/fanout.ts'
 import { Reader } from './coordinator/reader.ts'
-import { checkKey, checkValue, DEFAULTS, requestOf } from './coordinator/request.ts'
+import {
+  checkKey,
+  checkValue,
+  DEFAULTS,
+  requestOf,
+  settleRequestOf
+} from './coordinator/request.ts'
 import { Writer } from './coordinator/writer.ts'
 import { SLOTS, type Forest } from './digest/forest.ts'
 import { HearsayError } from './errors.ts'
@@ -16,12 +22,14 @@ import { printActor } from './lattice/dot.ts'
 import type {
   BackgroundTask,
   Bytes,
+  ClusterSync,
   ExchangeReport,
   Explanation,
   HearsayNode,
   ReadResult,
   RequestDefaults,
   RequestOptions,
+  SettleOptions,
   SlotMap,
   SlotTree,
   Status,
@@ -34,6 +42,7 @@ import { Entry, type EntryInit } from './repair/entry.ts'
 import { Handoff } from './repair/handoff.ts'
 import { Hints, type HintsInit } from './repair/hints.ts'
 import { isBackgroundTask, Pauses } from './repair/pauses.ts'
+import { Settling } from './repair/settling.ts'
 import { Trees } from './repair/trees.ts'
 import { Worker, type WorkerInit } from './repair/worker.ts'
 import { overlaps } from './quorum/level.ts'
@@ -108,6 +117,7 @@ export class Node implements HearsayNode {
   readonly #handoff: Handoff
   readonly #entry: Entry
   readonly #pauses: Pauses
+  readonly #settling: Settling
   readonly #trees: Trees
   readonly #workers: Record<BackgroundTask | 'quarantine' | 'checkpoint', Worker>
   readonly #closing = new AbortController()
@@ -149,8 +159,9 @@ export class Node implements HearsayNode {
     this.#explainer = new Explainer({
       ...parts,
       hintedFor: key => this.#hints.owners(key),
-      matched: () => this.#antiEntropy.matched()
+      matched: slot => this.#antiEntropy.matched(slot)
     })
+    this.#settling = new Settling({ ...parts, antiEntropy: this.#antiEntropy })
     this.#trees = new Trees(parts)
     this.#pauses = new Pauses(components.store)
     this.#workers = this.#createWorkers()
@@ -224,6 +235,7 @@ export class Node implements HearsayNode {
       fillingSlots: this.#replica.filling.size,
       hints: this.#hints.status(),
       exchanges: this.#antiEntropy.status(),
+      sync: this.#settling.own(),
       paused: this.#pauses.list,
       defaults: this.#defaults,
       notes: notesOn(this.#defaults, this.#init.n),
@@ -266,6 +278,18 @@ export class Node implements HearsayNode {
       reports.push(await this.#antiEntropy.exchange(each, { signal }))
     }
     return reports
+  }
+
+  async settled(options: SettleOptions = {}): Promise<void> {
+    this.#assertOpen()
+    return this.#settling.settle(settleRequestOf(options), options.signal)
+  }
+
+  async sync({ signal }: { signal?: AbortSignal } = {}): Promise<ClusterSync> {
+    this.#assertOpen()
+    const { all, nodes } = await this.#settling.cluster(signal)
+    const silent = this.#membership.peers.filter(peer => !nodes.has(peer))
+    return { ...all, nodes: [...nodes].map(([node, sync]) => ({ node, ...sync })), silent }
   }
 
   async slots(options: { peer?: NodeId; signal?: AbortSignal } = {}): Promise<SlotMap> {

@@ -4,6 +4,7 @@
  */
 import type { Level } from './quorum/level.ts'
 import type { Durability } from './ports.ts'
+import type { InSync } from './ring/verified.ts'
 import type { NodeId } from './util/node-id.ts'
 
 /** Text is taken as UTF-8. Bytes are read before the call returns and stay the caller's. */
@@ -84,6 +85,26 @@ export interface ExchangeStatus {
   readonly equalMs: number | undefined
 }
 
+export type { InSync }
+
+/** How much in sync the members are that answered. */
+export interface ClusterSync extends InSync {
+  readonly nodes: readonly (InSync & { readonly node: NodeId })[]
+  /** Members that did not answer: nothing is known of what they own. */
+  readonly silent: readonly NodeId[]
+}
+
+/** What has to be proven equal: the slots of some keys, or everything. */
+export interface SettleOptions {
+  /** @default every key there is */
+  readonly keys?: readonly Bytes[]
+  /** How many of the owners have to be equal. @default 'all' */
+  readonly level?: Level
+  /** @default 60_000 */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
 export interface Status {
   readonly id: NodeId
   readonly cluster: string
@@ -102,6 +123,8 @@ export interface Status {
   readonly fillingSlots: number
   readonly hints: readonly HintStatus[]
   readonly exchanges: readonly ExchangeStatus[]
+  /** Of the slots this node owns: how many are proven identical with every other owner, and how old that is. */
+  readonly sync: InSync
   readonly paused: readonly BackgroundTask[]
   readonly defaults: RequestDefaults
   /** What a person should know of how this node is set up, in sentences; normally none. */
@@ -217,6 +240,14 @@ export interface HearsayNode extends AsyncDisposable {
   resume(task: BackgroundTask): Promise<void>
   /** Runs one exchange with each peer (or the one named) now, even while paused. */
   repair(options?: { peer?: NodeId; signal?: AbortSignal }): Promise<readonly ExchangeReport[]>
+  /**
+   * Resolves when the owners are proven equal by comparisons that began after this call: then every
+   * owner has what was acknowledged before it. Runs exchanges itself, also while they are paused.
+   * Rejects with `SettleError` when the time is up.
+   */
+  settled(options?: SettleOptions): Promise<void>
+  /** How much in sync this node and every other member is that answers. */
+  sync(options?: { signal?: AbortSignal }): Promise<ClusterSync>
   /** How many rows lie in each slot, and in which the peer, if one is named, differs. */
   slots(options?: { peer?: NodeId; signal?: AbortSignal }): Promise<SlotMap>
   /** The Merkle tree of one slot, beside that of a peer if one is named. */

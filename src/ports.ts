@@ -86,7 +86,16 @@ export interface Store {
 
 /** What one node may ask of another. One byte on the wire; see net/rpc.ts. */
 export type Protocol =
-  'apply' | 'read' | 'forward' | 'exchange' | 'members' | 'probe' | 'explain' | 'tree'
+  | 'apply'
+  | 'read'
+  | 'forward'
+  | 'exchange'
+  | 'members'
+  | 'probe'
+  | 'explain'
+  | 'tree'
+  | 'settle'
+  | 'sync'
 
 /**
  * Answers one request. `body` is valid until the returned promise settles. A thrown `HearsayError`

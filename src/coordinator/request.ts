@@ -1,11 +1,19 @@
 /** What a caller gave, checked and completed with defaults. Bad input throws and nothing happens. */
 import { checkDurability, checkNames, checkSignal } from '../arguments.ts'
 import { HearsayError } from '../errors.ts'
-import type { Bytes, RequestDefaults, RequestOptions, WriteOptions } from '../options.ts'
+import type {
+  Bytes,
+  RequestDefaults,
+  RequestOptions,
+  SettleOptions,
+  WriteOptions
+} from '../options.ts'
 import { parseLevel, type Level } from '../quorum/level.ts'
 import { ROW_BYTES_MAX, rowSizeError } from '../replica/replica.ts'
 import { KEY_BYTES_MAX } from '../ring/row-key.ts'
+import { slotOf, SLOTS } from '../ring/slot.ts'
 import { utf8 } from '../util/bytes.ts'
+import type { SettleRequest } from '../wire/settle.ts'
 
 const requestOptions = ['level', 'timeoutMs', 'signal', 'durability']
 
@@ -63,12 +71,32 @@ export function requestOf(
   const level = options.level ?? (verb === 'read' ? defaults.readLevel : defaults.writeLevel)
   checkSignal(signal)
   checkDurability(durability)
-  if (!(Number.isFinite(timeoutMs) && timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX)) {
-    throw new HearsayError(
-      'ERR_ARGUMENT',
-      `timeoutMs is a number of milliseconds up to 86,400,000, not ${timeoutMs}.`
-    )
-  }
+  checkTimeout(timeoutMs)
   const flush = durability === 'flush'
   return { level: parseLevel(level), timeoutMs: Math.ceil(timeoutMs), signal, flush }
+}
+
+const settleOptions = ['keys', 'level', 'timeoutMs', 'signal']
+const SETTLE_TIMEOUT_MS = 60_000
+
+/** The slots of the keys, or all of them; each once. */
+export function settleRequestOf(options: SettleOptions): SettleRequest {
+  checkNames('settled', options, settleOptions)
+  const { keys, level = 'all', timeoutMs = SETTLE_TIMEOUT_MS, signal } = options
+  checkSignal(signal)
+  checkTimeout(timeoutMs)
+  if (keys !== undefined && !Array.isArray(keys)) {
+    throw new HearsayError('ERR_ARGUMENT', 'keys has to be a list of keys.')
+  }
+  const every = Array.from({ length: SLOTS }, (_, slot) => slot)
+  const slots = keys === undefined ? every : [...new Set(keys.map(key => slotOf(checkKey(key))))]
+  return { slots, level: parseLevel(level), timeoutMs: Math.ceil(timeoutMs) }
+}
+
+function checkTimeout(timeoutMs: number): void {
+  if (Number.isFinite(timeoutMs) && timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX) return
+  throw new HearsayError(
+    'ERR_ARGUMENT',
+    `timeoutMs is a number of milliseconds up to 86,400,000, not ${timeoutMs}.`
+  )
 }

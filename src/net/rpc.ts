@@ -29,7 +29,9 @@ const protocols: readonly (Protocol | undefined)[] = [
   'members',
   'probe',
   'explain',
-  'tree'
+  'tree',
+  'settle',
+  'sync'
 ]
 
 export function protocolOf(code: number): Protocol | undefined {

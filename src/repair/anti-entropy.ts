@@ -5,7 +5,7 @@
  */
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
-import type { ExchangeRequest, RowItem } from '../digest/exchange-message.ts'
+import { SLOT_TREE, type ExchangeRequest, type RowItem } from '../digest/exchange-message.ts'
 import { Initiator, respond } from '../digest/exchange.ts'
 import type { SlotGroup } from '../digest/forest.ts'
 import { SLOTS } from '../digest/forest.ts'
@@ -14,6 +14,7 @@ import type { ExchangeReport, ExchangeStatus } from '../options.ts'
 import type { Clock, Log, Meter, Timers } from '../ports.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Placement } from '../ring/placement.ts'
+import { Verified } from '../ring/verified.ts'
 import { equal } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { sleep } from '../util/sleep.ts'
@@ -76,6 +77,8 @@ interface Seen {
 }
 
 export class AntiEntropy {
+  /** What its exchanges have proven equal, on this node's monotonic clock. */
+  readonly verified = new Verified()
   readonly #components: AntiEntropyComponents
   readonly #settleMs: number
   readonly #shared = new Map<NodeId, Shared>()
@@ -113,6 +116,7 @@ export class AntiEntropy {
     })
     const { generation } = this.#components.replica.filling
     const report = { ...(await run.run()), generation }
+    if (report.equal) this.verified.note(peer, run.slots, run.beganMs)
     const now = this.#components.clock.monoMs()
     const equalMs = report.equal ? now : this.#seen.get(peer)?.equalMs
     this.#seen.set(peer, { lastMs: now, equalMs })
@@ -143,21 +147,28 @@ export class AntiEntropy {
     })
   }
 
-  /** With whom the roots were ever equal, and how long ago. */
-  matched(): { peer: NodeId; agoMs: number }[] {
-    return this.status().flatMap(({ peer, equalMs }) =>
-      equalMs === undefined ? [] : [{ peer, agoMs: Math.round(equalMs) }]
-    )
+  /** With whom the slot was ever proven equal, and how long ago. */
+  matched(slot: number): { peer: NodeId; agoMs: number }[] {
+    const { membership, clock } = this.#components
+    return membership.peers
+      .map(peer => ({ peer, agoMs: clock.monoMs() - this.verified.at(slot, peer) }))
+      .filter(({ agoMs }) => agoMs < Infinity)
+      .map(({ peer, agoMs }) => ({ peer, agoMs: Math.max(0, Math.round(agoMs)) }))
   }
 
   async #answer(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
     const request = decodeExchangeRequest(body)
     if (request === undefined) throw malformed(from)
     const { replica } = this.#components
-    const own = { forest: replica.forest, rows: replica.rows, group: this.#group(from) }
-    const finish = respond(own, request)
+    const group = this.#group(from)
+    const began = this.#components.clock.monoMs()
+    const finish = respond({ forest: replica.forest, rows: replica.rows, group }, request)
     const { joined } = await applyRows(this.#components, request.rows)
-    return encodeExchangeAnswer(finish(joined))
+    const answer = finish(joined)
+    if (asksForRoot(request) && answer.hashes.length === 0) {
+      this.verified.note(from, group.slots, began)
+    }
+    return encodeExchangeAnswer(answer)
   }
 
   /** The tree over the slots that both own, now or after the change that is under way. */
@@ -201,6 +212,8 @@ class Run {
   readonly #group: SlotGroup
   readonly #options: { settleMs: number; signal: AbortSignal | undefined }
   readonly #view: string
+  /** When the walk that came last looked at the own root. */
+  beganMs = -Infinity
   readonly #keys: Uint8Array[] = []
   readonly #sums = { rowsSent: 0, rowsReceived: 0, bytesSent: 0, bytesReceived: 0, roundTrips: 0 }
 
@@ -215,6 +228,10 @@ class Run {
     this.#group = group
     this.#options = options
     this.#view = components.membership.view.fingerprint
+  }
+
+  get slots(): Uint16Array {
+    return this.#group.slots
   }
 
   async run(): Promise<Omit<Exchanged, 'generation'>> {
@@ -233,7 +250,8 @@ class Run {
   }
 
   async #walk(): Promise<Walk> {
-    const { replica, timers } = this.#components
+    const { replica, timers, clock } = this.#components
+    this.beganMs = clock.monoMs()
     const walk = new Initiator({ forest: replica.forest, rows: replica.rows, group: this.#group })
     let refusal: Error | undefined
     for (let step = walk.next(); step.do !== 'done'; step = walk.next()) {
@@ -284,6 +302,12 @@ class Run {
       if (!this.#keys.some(known => equal(known, key))) this.#keys.push(key)
     }
   }
+}
+
+/** The first message of a walk: equal roots are answered by nothing. */
+function asksForRoot({ hashes }: ExchangeRequest): boolean {
+  const [first] = hashes
+  return hashes.length === 1 && first?.tree === SLOT_TREE && first.level === 0
 }
 
 interface AppliedRows {

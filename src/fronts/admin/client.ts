@@ -9,6 +9,7 @@ import {
   HearsayError,
   type BackgroundTask,
   type Bytes,
+  type ClusterSync,
   type ExchangeReport,
   type Explanation,
   type NodeId,
@@ -104,6 +105,10 @@ export class AdminClient {
     const input = options.peer === undefined ? {} : { peer: options.peer }
     const reports = await this.#call<Wire[]>('repair', input, options)
     return reports.map(report => ({ ...report, keys: report.keys.map(decodeBytes) }))
+  }
+
+  sync(options: Signalled = {}): Promise<ClusterSync> {
+    return this.#call<ClusterSync>('sync', {}, options)
   }
 
   slots({ signal, ...input }: { peer?: NodeId; signal?: AbortSignal } = {}): Promise<SlotMap> {

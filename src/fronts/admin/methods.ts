@@ -26,6 +26,7 @@ export const methods: Readonly<Record<Exclude<AdminMethod, 'stop'>, Run>> = {
   pause: async (node, input) => ({ paused: await node.pause(task(input)) }),
   resume: async (node, input) => ({ resumed: await node.resume(task(input)) }),
   repair: repairPeers,
+  sync: (node, _, signal) => node.sync({ signal }),
   slots: (node, input, signal) => node.slots({ ...peerOf(input), signal }),
   tree: (node, { slot, ...input }, signal) =>
     node.tree(typeof slot === 'number' ? slot : NaN, { ...peerOf(input), signal }),

@@ -29,6 +29,7 @@ export const adminMethods = [
   'resume',
   'repair',
   'slots',
+  'sync',
   'tree',
   'drop-hints',
   'stop'

@@ -1,5 +1,5 @@
 /** invite and status: the cluster as the running node sees it. */
-import type { Status } from '../../index.ts'
+import type { ClusterSync, InSync, Status } from '../../index.ts'
 import { withAdmin } from './admin.ts'
 import { ago } from './ago.ts'
 import { dataOption, jsonOption, type Call, type Command } from './command.ts'
@@ -28,13 +28,18 @@ async function invite(call: Call, io: Io): Promise<number> {
 }
 
 async function status(call: Call, io: Io): Promise<number> {
-  const result = await withAdmin(call, admin => admin.status())
-  line(io.stdout, call.flag('json') ? JSON.stringify(result) : statusText(result))
+  const [status, cluster] = await withAdmin(call, admin =>
+    Promise.all([admin.status(), admin.sync()])
+  )
+  const shown = call.flag('json')
+    ? JSON.stringify({ ...status, clusterSync: cluster })
+    : statusText(status, cluster)
+  line(io.stdout, shown)
   return 0
 }
 
 /** For people; programs use `--json`. */
-export function statusText(status: Status): string {
+export function statusText(status: Status, clusterSync?: ClusterSync): string {
   const { id, cluster, state, n, rows, root, fillingSlots, quarantined, paused } = status
   const { readLevel, writeLevel, durability } = status.defaults
   const facts = [
@@ -42,6 +47,8 @@ export function statusText(status: Status): string {
     ['cluster', `${cluster}, replication factor ${n}`],
     ['rows', `${rows}${quarantined > 0 ? `, and ${quarantined} in quarantine` : ''}`],
     ['root', root],
+    ['in sync', syncText(status.sync)],
+    ...(clusterSync === undefined ? [] : [['', clusterText(clusterSync)]]),
     ['filling', fillingSlots > 0 ? `${fillingSlots} slots still to come` : 'no'],
     ['levels', `read ${readLevel}, write ${writeLevel}, durability ${durability}`],
     ['paused', paused.length > 0 ? paused.join(', ') : 'nothing']
@@ -49,6 +56,19 @@ export function statusText(status: Status): string {
   const lines = facts.map(([name, value]) => `${(name as string).padEnd(9)}${value}`)
   const notes = status.notes.map(note => `note     ${note}`)
   return [...lines, ...notes, ...members(status), ...hints(status), ...exchanges(status)].join('\n')
+}
+
+/** "100 % verified, worst slot 4 s ago". */
+function syncText({ slots, verified, worstMs }: InSync): string {
+  if (slots === 0) return 'it owns nothing yet'
+  const share = Math.floor((1_000 * verified) / slots) / 10
+  return `${share} % verified${verified === 0 ? '' : `, worst slot ${ago(worstMs)}`}`
+}
+
+function clusterText(sync: ClusterSync): string {
+  const { silent } = sync
+  const unknown = silent.length === 0 ? '' : `; nothing is known of ${silent.join(' ')}`
+  return `cluster: ${syncText(sync)}${unknown}`
 }
 
 function members({ members }: Status): string[] {

@@ -30,6 +30,13 @@ function gauges(status: Status): Gauge[] {
     ['filling_slots', 'Slots this node owns and is still being sent.', status.fillingSlots],
     ['hints', 'Rows kept for owners that did not acknowledge.', total(hint => hint.count)],
     ['hint_bytes', 'Bytes of those rows.', total(hint => hint.bytes)],
+    ['slots_owned', 'Slots this node owns.', status.sync.slots],
+    [
+      'slots_verified',
+      'Of those, the slots proven identical with every other owner.',
+      status.sync.verified
+    ],
+    ['verified_age_seconds', 'Age of the oldest of those proofs.', status.sync.worstMs / 1_000],
     ['out_of_sync_seconds', 'Since the roots last equalled those of the worst peer.', lag(status)]
   ]
 }

@@ -1,0 +1,83 @@
+/**
+ * When each slot was last proven identical with each of its other owners. A proof is a comparison of
+ * Merkle hashes that came out equal; it says that the two were the same when the comparison began,
+ * and its age is how long ago that was. Pure: times are given.
+ *
+ * Not promised: that a slot without a recent proof differs. It may only not have been looked at.
+ */
+import type { NodeId } from '../util/node-id.ts'
+import { SLOTS } from './slot.ts'
+
+/** One figure for all that a node owns. */
+export interface InSync {
+  /** Slots that the node owns. */
+  readonly slots: number
+  /** Those proven identical with every other owner, ever since the node started. */
+  readonly verified: number
+  /** Of the verified slots, the age of the oldest proof; 0 where there is nobody else to compare with. */
+  readonly worstMs: number
+}
+
+const NEVER = -Infinity
+
+export class Verified {
+  readonly #proofs = new Map<NodeId, Float64Array>()
+
+  /** The slots were the same here and at the peer at that moment. Older news changes nothing. */
+  note(peer: NodeId, slots: Iterable<number>, atMs: number): void {
+    let times = this.#proofs.get(peer)
+    if (times === undefined) {
+      this.#proofs.set(peer, (times = new Float64Array(SLOTS).fill(NEVER)))
+    }
+    for (const slot of slots) times[slot] = Math.max(times[slot] as number, atMs)
+  }
+
+  /** Keeps only what is known of these. */
+  retain(peers: readonly NodeId[]): void {
+    for (const peer of this.#proofs.keys()) {
+      if (!peers.includes(peer)) this.#proofs.delete(peer)
+    }
+  }
+
+  /** When the slot was last the same at the peer; -Infinity for never. */
+  at(slot: number, peer: NodeId): number {
+    return this.#proofs.get(peer)?.[slot] ?? NEVER
+  }
+
+  /** How many of the peers hold the same as this node, by proofs not older than `sinceMs`. */
+  count(slot: number, peers: readonly NodeId[], sinceMs: number): number {
+    return peers.filter(peer => this.at(slot, peer) >= sinceMs).length
+  }
+
+  /** Over the slots of which `self` is one of the owners. */
+  sum(self: NodeId, ownersOf: (slot: number) => readonly NodeId[], nowMs: number): InSync {
+    let [slots, verified, oldest] = [0, 0, nowMs]
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const owners = ownersOf(slot)
+      if (!owners.includes(self)) continue
+      slots++
+      const proven = this.#oldest(slot, owners, self, nowMs)
+      if (proven === NEVER) continue
+      verified++
+      oldest = Math.min(oldest, proven)
+    }
+    return { slots, verified, worstMs: Math.max(0, nowMs - oldest) }
+  }
+
+  #oldest(slot: number, owners: readonly NodeId[], self: NodeId, nowMs: number): number {
+    let oldest = nowMs
+    for (const owner of owners) {
+      if (owner !== self) oldest = Math.min(oldest, this.at(slot, owner))
+    }
+    return oldest
+  }
+}
+
+/** Of all nodes together: what is proven least decides. */
+export function sumOfAll(nodes: readonly InSync[]): InSync {
+  return {
+    slots: nodes.reduce((sum, { slots }) => sum + slots, 0),
+    verified: nodes.reduce((sum, { verified }) => sum + verified, 0),
+    worstMs: Math.max(0, ...nodes.map(({ worstMs }) => worstMs))
+  }
+}
