@@ -1,15 +1,17 @@
 /**
  * The compression function of BLAKE3 over eight messages at once, two vectors of four to a word.
  *
- * The state lives in memory, not in locals. Loads and stores keep their order, so each half round
- * of four messages is compiled as it is written: into the fewest instructions, while the other four
- * messages give the processor something to do meanwhile. With the state in locals the compiler
- * mixes the two groups, runs out of registers, and moves words about for a third of the time.
+ * The state lives in memory, not in locals. Loads and stores keep their order, so two steps of four
+ * messages are compiled as they are written: into the fewest instructions, while the steps beside
+ * them give the processor something to do meanwhile. With the state in locals the compiler mixes
+ * the two groups, runs out of registers, and moves words about for a third of the time; with four
+ * steps at once between loads and stores, it still does for a seventh.
  *
  * Within a step `v + m + b` is written in this order on purpose; see compress.ts.
  */
 import { COUNTERS_AT, FLAGS_AT, LENGTHS_AT } from './bucket'
-import { add, gather, loadLast, loadWhole, storeHashes, xor12, xor16, xor7, xor8 } from './lanes'
+import { add, gather, loadFour, loadLast, loadWhole, storeHashes, turn } from './lanes'
+import { xor12, xor16, xor7, xor8 } from './lanes'
 
 /** Bytes from one word to the next: eight lanes of 32 bits. Lanes 4 to 7 begin at byte 16. */
 const ROW: usize = 32
@@ -23,11 +25,7 @@ const MESSAGE: usize = memory.data(512, 64)
  * the flags `first`, those between `mode`, and the last one the flags of its job.
  */
 export function compress8(jobs: usize, blocks: u32, key: usize, mode: u32, first: u32): void {
-  for (let i: usize = 0; i < 8; i++) {
-    const word = v128.load32_splat(key + (i << 2))
-    v128.store(STATE + ROW * i, word)
-    v128.store(STATE + ROW * i, word, 16)
-  }
+  spread(key)
   let flags = first
   let at: usize = 0
   for (; --blocks > 0; at += 64) {
@@ -48,18 +46,47 @@ export function compress8(jobs: usize, blocks: u32, key: usize, mode: u32, first
   finish(jobs, 16)
 }
 
-/** The lower half of the state; the upper half is the chaining value. */
+/** Hashes eight blocks of 64 bytes that follow each other, to hashes that do. */
+export function blocks8(input: usize, key: usize, flags: u32, out: usize): void {
+  spread(key)
+  loadFour(input, input + 64, input + 128, input + 192, MESSAGE, ROW)
+  loadFour(input + 256, input + 320, input + 384, input + 448, MESSAGE + 16, ROW)
+  fill(0, i32x4.splat(0), i32x4.splat(64), i32x4.splat(flags))
+  fill(16, i32x4.splat(0), i32x4.splat(64), i32x4.splat(flags))
+  compress()
+  storeFour(0, out)
+  storeFour(16, out + 128)
+}
+
+/** The key as the value of every lane. */
+// @ts-ignore: decorator
+@inline
+function spread(key: usize): void {
+  for (let i: usize = 0; i < 8; i++) {
+    const word = v128.load32_splat(key + (i << 2))
+    v128.store(STATE + ROW * i, word)
+    v128.store(STATE + ROW * i, word, 16)
+  }
+}
+
 // @ts-ignore: decorator
 @inline
 function prepare(jobs: usize, group: usize, length: v128, flags: v128): void {
-  v128.store(STATE + 8 * ROW + group, i32x4.splat(0x6a09e667))
-  v128.store(STATE + 9 * ROW + group, i32x4.splat(0xbb67ae85))
-  v128.store(STATE + 10 * ROW + group, i32x4.splat(0x3c6ef372))
-  v128.store(STATE + 11 * ROW + group, i32x4.splat(0xa54ff53a))
-  v128.store(STATE + 12 * ROW + group, gather(jobs + COUNTERS_AT + group))
-  v128.store(STATE + 13 * ROW + group, i32x4.splat(0))
-  v128.store(STATE + 14 * ROW + group, length)
-  v128.store(STATE + 15 * ROW + group, flags)
+  fill(group, gather(jobs + COUNTERS_AT + group), length, flags)
+}
+
+/** The lower half of the state; the upper half is the chaining value. */
+// @ts-ignore: decorator
+@inline
+function fill(group: usize, counter: v128, length: v128, flags: v128): void {
+  keep(8, group, i32x4.splat(0x6a09e667))
+  keep(9, group, i32x4.splat(0xbb67ae85))
+  keep(10, group, i32x4.splat(0x3c6ef372))
+  keep(11, group, i32x4.splat(0xa54ff53a))
+  keep(12, group, counter)
+  keep(13, group, i32x4.splat(0))
+  keep(14, group, length)
+  keep(15, group, flags)
 }
 
 function compress(): void {
@@ -79,65 +106,40 @@ function round(
   m0: usize, m1: usize, m2: usize, m3: usize, m4: usize, m5: usize, m6: usize, m7: usize,
   m8: usize, m9: usize, m10: usize, m11: usize, m12: usize, m13: usize, m14: usize, m15: usize
 ): void {
-  half(0, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, m0, m1, m2, m3, m4, m5, m6, m7)
-  half(16, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, m0, m1, m2, m3, m4, m5, m6, m7)
-  half(0, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14, m8, m9, m10, m11, m12, m13, m14, m15)
-  half(16, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14, m8, m9, m10, m11, m12, m13, m14, m15)
+  pair(0, 0, 1, 4, 5, 8, 9, 12, 13, m0, m1, m2, m3)
+  pair(0, 2, 3, 6, 7, 10, 11, 14, 15, m4, m5, m6, m7)
+  pair(16, 0, 1, 4, 5, 8, 9, 12, 13, m0, m1, m2, m3)
+  pair(16, 2, 3, 6, 7, 10, 11, 14, 15, m4, m5, m6, m7)
+  pair(0, 0, 1, 5, 6, 10, 11, 15, 12, m8, m9, m10, m11)
+  pair(0, 2, 3, 7, 4, 8, 9, 13, 14, m12, m13, m14, m15)
+  pair(16, 0, 1, 5, 6, 10, 11, 15, 12, m8, m9, m10, m11)
+  pair(16, 2, 3, 7, 4, 8, 9, 13, 14, m12, m13, m14, m15)
 }
 
 /**
- * Half a round of the four messages at byte `group` of each row: four steps that do not depend on
- * each other, of the words 0 to 3 with b, c and d.
+ * Two steps that do not depend on each other, of the four messages at byte `group` of each row:
+ * the words a0, b0, c0, d0 and a1, b1, c1, d1.
  */
 // @ts-ignore: decorator
 // prettier-ignore
 @inline
-function half(
+function pair(
   group: usize,
-  b0: usize, b1: usize, b2: usize, b3: usize, c0: usize, c1: usize, c2: usize, c3: usize,
-  d0: usize, d1: usize, d2: usize, d3: usize, m0: usize, m1: usize, m2: usize, m3: usize,
-  m4: usize, m5: usize, m6: usize, m7: usize
+  a0: usize, a1: usize, b0: usize, b1: usize, c0: usize, c1: usize, d0: usize, d1: usize,
+  m0: usize, m1: usize, m2: usize, m3: usize
 ): void {
-  let v0 = word(0, group), v1 = word(1, group), v2 = word(2, group), v3 = word(3, group)
-  let v4 = word(b0, group), v5 = word(b1, group), v6 = word(b2, group), v7 = word(b3, group)
-  let v8 = word(c0, group), v9 = word(c1, group), v10 = word(c2, group), v11 = word(c3, group)
-  let v12 = word(d0, group), v13 = word(d1, group), v14 = word(d2, group), v15 = word(d3, group)
-  v0 = sum3(v0, m0, group, v4)
-  v1 = sum3(v1, m2, group, v5)
-  v2 = sum3(v2, m4, group, v6)
-  v3 = sum3(v3, m6, group, v7)
-  v12 = xor16(v12, v0)
-  v13 = xor16(v13, v1)
-  v14 = xor16(v14, v2)
-  v15 = xor16(v15, v3)
-  v8 = add(v8, v12)
-  v9 = add(v9, v13)
-  v10 = add(v10, v14)
-  v11 = add(v11, v15)
-  v4 = xor12(v4, v8)
-  v5 = xor12(v5, v9)
-  v6 = xor12(v6, v10)
-  v7 = xor12(v7, v11)
-  v0 = sum3(v0, m1, group, v4)
-  v1 = sum3(v1, m3, group, v5)
-  v2 = sum3(v2, m5, group, v6)
-  v3 = sum3(v3, m7, group, v7)
-  v12 = xor8(v12, v0)
-  v13 = xor8(v13, v1)
-  v14 = xor8(v14, v2)
-  v15 = xor8(v15, v3)
-  v8 = add(v8, v12)
-  v9 = add(v9, v13)
-  v10 = add(v10, v14)
-  v11 = add(v11, v15)
-  v4 = xor7(v4, v8)
-  v5 = xor7(v5, v9)
-  v6 = xor7(v6, v10)
-  v7 = xor7(v7, v11)
-  keep(0, group, v0); keep(1, group, v1); keep(2, group, v2); keep(3, group, v3)
-  keep(b0, group, v4); keep(b1, group, v5); keep(b2, group, v6); keep(b3, group, v7)
-  keep(c0, group, v8); keep(c1, group, v9); keep(c2, group, v10); keep(c3, group, v11)
-  keep(d0, group, v12); keep(d1, group, v13); keep(d2, group, v14); keep(d3, group, v15)
+  let u0 = word(a0, group), u1 = word(a1, group), v0 = word(b0, group), v1 = word(b1, group)
+  let w0 = word(c0, group), w1 = word(c1, group), x0 = word(d0, group), x1 = word(d1, group)
+  u0 = sum3(u0, m0, group, v0); u1 = sum3(u1, m2, group, v1)
+  x0 = xor16(x0, u0); x1 = xor16(x1, u1)
+  w0 = add(w0, x0); w1 = add(w1, x1)
+  v0 = xor12(v0, w0); v1 = xor12(v1, w1)
+  u0 = sum3(u0, m1, group, v0); u1 = sum3(u1, m3, group, v1)
+  x0 = xor8(x0, u0); x1 = xor8(x1, u1)
+  w0 = add(w0, x0); w1 = add(w1, x1)
+  v0 = xor7(v0, w0); v1 = xor7(v1, w1)
+  keep(a0, group, u0); keep(a1, group, u1); keep(b0, group, v0); keep(b1, group, v1)
+  keep(c0, group, w0); keep(c1, group, w1); keep(d0, group, x0); keep(d1, group, x1)
 }
 
 // @ts-ignore: decorator
@@ -177,4 +179,16 @@ function finish(jobs: usize, group: usize): void {
   const to = jobs + group
   storeHashes(to, 0, hashed(0, group), hashed(1, group), hashed(2, group), hashed(3, group))
   storeHashes(to, 16, hashed(4, group), hashed(5, group), hashed(6, group), hashed(7, group))
+}
+
+// prettier-ignore
+function storeFour(group: usize, out: usize): void {
+  turn(
+    hashed(0, group), hashed(1, group), hashed(2, group), hashed(3, group),
+    out, out + 32, out + 64, out + 96
+  )
+  turn(
+    hashed(4, group), hashed(5, group), hashed(6, group), hashed(7, group),
+    out + 16, out + 48, out + 80, out + 112
+  )
 }

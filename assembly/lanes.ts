@@ -46,7 +46,7 @@ export function add(x: v128, y: v128): v128 {
 // @ts-ignore: decorator
 // prettier-ignore
 @inline
-function turn(
+export function turn(
   a: v128, b: v128, c: v128, d: v128, to0: usize, to1: usize, to2: usize, to3: usize
 ): void {
   const lowAB = v128.shuffle<i32>(a, b, 0, 4, 1, 5)
@@ -86,6 +86,16 @@ export function loadWhole(jobs: usize, at: usize, to: usize, stride: usize): voi
   const b = lane(jobs + INPUTS_AT, 1) + at
   const c = lane(jobs + INPUTS_AT, 2) + at
   const d = lane(jobs + INPUTS_AT, 3) + at
+  loadFour(a, b, c, d, to, stride)
+}
+
+/** The 64 bytes at a, b, c and d, likewise. */
+// @ts-ignore: decorator
+// prettier-ignore
+@inline
+export function loadFour(
+  a: usize, b: usize, c: usize, d: usize, to: usize, stride: usize
+): void {
   loadQuarter(a, b, c, d, to, stride)
   loadQuarter(a + 16, b + 16, c + 16, d + 16, to + 4 * stride, stride)
   loadQuarter(a + 32, b + 32, c + 32, d + 32, to + 8 * stride, stride)

@@ -7,7 +7,7 @@
  * compared is the time for the same task, each in the fastest form that its maker offers.
  */
 import { costCase } from './digest/cost.js'
-import { copyIn, ours } from './digest/ours.js'
+import { chosenKernels, copyIn, ours } from './digest/ours.js'
 import { loadPeers } from './digest/peers.js'
 import { pipelineCase } from './digest/pipeline.js'
 import { ROW_BYTES, rowsCase } from './digest/rows.js'
@@ -23,10 +23,15 @@ export const notes = [
   'x: this time over ours. Medians of interleaved rounds. All copies in and out are counted.'
 ]
 
-/** @param {import('./parts/measure.js').Report} report */
-export async function ask(report) {
+/**
+ * @param {import('./parts/measure.js').Report} report
+ * @param {(note: string) => void} say
+ */
+export async function ask(report, say) {
+  const chosen = await chosenKernels()
+  say(sentence(chosen))
   const peers = await loadPeers()
-  const own = await ours()
+  const own = await ours(chosen)
   const stage = await copyIn()
   /** @type {(() => import('./parts/measure.js').Case)[]} */
   const cases = [
@@ -39,4 +44,14 @@ export async function ask(report) {
   ]
   // One after the other, so that what a case needs is free again before the next.
   return cases.flatMap(create => measure(create(), report))
+}
+
+/** @param {import('../src/digest/calibrate.ts').Calibration} chosen */
+function sentence({ lanes, vector, eightNs, fourNs, vectorNs, wordsNs }) {
+  const batches = `${lanes} at a time (8: ${eightNs} ns a block, 4: ${fourNs} ns)`
+  const alone = vector ? 'with vectors' : 'with words'
+  return (
+    `ours is what a node chooses here: ${batches}, and rows alone ${alone} ` +
+    `(vectors: ${vectorNs} ns a block, words: ${wordsNs} ns).`
+  )
 }

@@ -4,9 +4,9 @@
  * pay for it.
  */
 import './net/shim.ts'
-import { cpus } from 'node:os'
 import { checkNodeOptions } from './arguments.ts'
 import { hasMet } from './cluster/membership.ts'
+import { calibrate, type Calibration } from './digest/calibrate.ts'
 import { createForest } from './digest/forest.ts'
 import { loadCluster, markEntered, type OpenedCluster } from './net/cluster.ts'
 import { loadIdentity } from './net/identity.ts'
@@ -65,6 +65,17 @@ async function unlessAborted(node: Node, signal: AbortSignal | undefined): Promi
   }
 }
 
+/** Measured once for all nodes of a process. */
+let measured: Promise<Calibration> | undefined
+
+function fastestKernels(): Promise<Calibration> {
+  measured ??= calibrate({
+    monoMs: systemClock.monoMs,
+    pause: () => new Promise(resolve => systemTimers.after(1, resolve))
+  })
+  return measured
+}
+
 function clusterOf(directory: Directory, store: Store, options: NodeOptions) {
   const { join: invite, n } = options
   return loadCluster(directory.path, systemRandom, { invite, n, hasMet: hasMet(store) })
@@ -87,8 +98,9 @@ async function compose(
     n: cluster.n,
     listen
   })
-  const processor = cpus()[0]?.model ?? ''
-  const forest = createForest(deriveKeys(cluster.key).digestKey, { processor })
+  const kernels = await fastestKernels()
+  common.log.info('kernels', { ...kernels })
+  const forest = createForest(deriveKeys(cluster.key).digestKey, kernels)
   return new Node(
     { ...common, store, network, forest },
     {

@@ -1,18 +1,22 @@
 /** The benchmarks themselves: what they print, what they refuse, and that they compare fairly. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { blake3 } from '@noble/hashes/blake3.js'
 import t, { type Test } from 'tap'
 import { PeerTree } from '../bench/digest/peer-tree.js'
 import { loadPeer, loadPeers } from '../bench/digest/peers.js'
-import { compare } from '../bench/parts/compare.js'
+import { compare, readReference } from '../bench/parts/compare.js'
+import { machine } from '../bench/parts/machine.js'
 import { main, type Question } from '../bench/parts/main.js'
 import { measure, type Result } from '../bench/parts/measure.js'
 import { concat, hex } from '../src/util/bytes.ts'
 
 const run = fileURLToPath(new URL('../bench/run.js', import.meta.url))
+
+const kept = fileURLToPath(new URL('../bench/reference/digest.jsonl', import.meta.url))
 
 const result = (contender: string, ratio: number | null): Result => ({
   case: 'rows-1',
@@ -24,7 +28,11 @@ const result = (contender: string, ratio: number | null): Result => ({
 /** A run of one question with these results. */
 async function runOf(args: readonly string[], results: Result[]) {
   const said = { out: '', err: '' }
-  const question: Question = { title: 'How?', notes: ['Note.'], ask: async () => results }
+  const question: Question = {
+    title: 'How?',
+    notes: ['Note.'],
+    ask: async (_, say) => (say('Said.'), results)
+  }
   const code = await main(
     args,
     { how: async () => question },
@@ -34,8 +42,8 @@ async function runOf(args: readonly string[], results: Result[]) {
   return { code, ...said }
 }
 
-const reference = (t: Test, results: Result[]) => {
-  const lines = [{ machine: 'a machine' }, ...results].map(line => JSON.stringify(line))
+const reference = (t: Test, results: Result[], machine: object = { machine: 'a machine' }) => {
+  const lines = [machine, ...results].map(line => JSON.stringify(line))
   lines.unshift('', '> hearsay@0.1.0 bench')
   return `${t.testdir({ 'reference.jsonl': lines.join('\n') })}/reference.jsonl`
 }
@@ -45,6 +53,7 @@ t.test('an unknown question, option or file ends with code 2 and says what to ty
     [['nothing'], /no question "nothing".*how/],
     [['--fast'], /no option --fast.*--json/],
     [['--compare'], /--compare needs a file/],
+    [['--save'], /--save needs a file/],
     [['--compare', '/nowhere/at-all'], /cannot be compared with/]
   ] as const
   for (const [args, message] of wrong) {
@@ -81,6 +90,7 @@ t.test('the table names the machine, the ratios and who is absent', async t => {
   const absent = { ...result('peer', null), absent: 'not installed' }
   const { out } = await runOf([], [result('ours', 1), result('twin', 2.5), absent])
   t.match(out, /Node\.js/)
+  t.match(out, /Note\.\nSaid\./)
   t.match(out, /twin .*2\.50 x/)
   t.match(out, /peer .*absent: not installed/)
 })
@@ -99,6 +109,27 @@ t.test('a ratio that falls by more than a quarter is a loss and ends with code 1
 t.test('comparing a run with itself loses nothing', async t => {
   const results = [result('ours', 1), result('twin', 2)]
   t.equal(compare(results, results).held, true)
+})
+
+t.test('a run that was saved can be compared with, on the same kind of processor', async t => {
+  const file = `${t.testdir({})}/saved.jsonl`
+  const results = [result('ours', 1), result('twin', 4)]
+  t.match(await runOf(['--save', file], results), { code: 0 })
+  const [head] = readFileSync(file, 'utf8').split('\n')
+  t.match(JSON.parse(head as string), { machine: machine(), notes: ['Said.'] })
+  const same = await runOf(['--compare', file], results)
+  t.match(same, { code: 0, err: /2 ratios compared with the reference, 0 lost/ })
+  t.notMatch(same.err, /another processor/)
+})
+
+t.test('a reference of another processor, or of none, is called so', async t => {
+  const results = [result('ours', 1)]
+  const other = { machine: 'Other (avx2, sha_ni), 64 cores, linux x64, Node.js 20.20.2 (V8 11)' }
+  const compared = await runOf(['--compare', reference(t, results, other)], results)
+  t.match(compared, { code: 0, err: /of another processor: Other \(avx2, sha_ni\); this is / })
+  const none = await runOf(['--compare', reference(t, results, {})], results)
+  t.match(none, { code: 0, err: /names no machine/ })
+  t.type(readReference(kept).machine, 'string', 'the reference that is kept names one')
 })
 
 t.test('contenders take turns, after warming, and the middle of their times counts', async t => {

@@ -1,6 +1,9 @@
-/** The contenders of this project, from the package as it is built: `ours` in all its widths. */
+/**
+ * The contenders of this project, from the package as it is built: `ours` as a node would choose to
+ * hash on this machine, and in every width.
+ */
 import { existsSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
 import { UsageError } from '../parts/command.js'
 
 /** Any key will do. */
@@ -14,35 +17,57 @@ const dist = new URL('../../dist/digest/', import.meta.url)
  * @typedef {object} Own
  * @property {string} name
  * @property {Hasher} hasher
- * @property {(leaves: number) => HashTree} tree
+ * @property {() => HashTree} tree of LEAVES leaves, always the same
  */
 
-/** @returns {Promise<Own[]>} */
-export async function ours() {
-  if (!existsSync(dist)) throw new UsageError('Nothing is built yet; run `npm run build`.')
+/** Leaves of the tree. */
+export const LEAVES = 1_000_000
+
+/** What a node would choose; see calibrate.ts. */
+export async function chosenKernels() {
+  const { calibrate } = await load('calibrate')
+  return await calibrate({ monoMs: () => performance.now(), pause: () => setTimeout(1) })
+}
+
+/**
+ * @param {import('../../src/digest/wasm.ts').Kernels} chosen
+ * @returns {Promise<Own[]>}
+ */
+export async function ours(chosen) {
   const { createForest } = await load('forest')
   const { createTree } = await load('tree')
   const { createJavaScriptForest } = await load('javascript')
   const { createJavaScriptTree } = await load('javascript-hash-tree')
-  const processor = cpus()[0]?.model ?? ''
   /** @type {[string, import('../../src/digest/wasm.ts').CoreInit][]} */
   const builds = [
-    ['ours', { processor }],
-    ['ours-4', { processor, lanes: 4 }],
+    ['ours', chosen],
+    ['ours-8', { ...chosen, lanes: 8 }],
+    ['ours-4', { ...chosen, lanes: 4 }],
     ['ours-scalar', { build: 'scalar' }]
   ]
   return [
     ...builds.map(([name, init]) => ({
       name,
       hasher: createForest(KEY, init),
-      tree: (/** @type {number} */ leaves) => createTree(KEY, leaves, init)
+      tree: once(() => createTree(KEY, LEAVES, init))
     })),
     {
       name: 'twin',
       hasher: createJavaScriptForest(KEY),
-      tree: leaves => createJavaScriptTree(KEY, leaves)
+      tree: once(() => createJavaScriptTree(KEY, LEAVES))
     }
   ]
+}
+
+/**
+ * One tree for all cases: a million leaves are 64 MB.
+ *
+ * @param {() => HashTree} create
+ */
+function once(create) {
+  /** @type {HashTree | undefined} */
+  let tree
+  return () => (tree ??= create())
 }
 
 /**
@@ -63,6 +88,7 @@ export async function copyIn() {
 
 /**
  * @typedef {object} Modules
+ * @property {typeof import('../../src/digest/calibrate.ts')} calibrate
  * @property {typeof import('../../src/digest/forest.ts')} forest
  * @property {typeof import('../../src/digest/tree.ts')} tree
  * @property {typeof import('../../src/digest/packed.ts')} packed
@@ -77,5 +103,6 @@ export async function copyIn() {
  * @returns {Promise<Modules[Name]>}
  */
 async function load(name) {
+  if (!existsSync(dist)) throw new UsageError('Nothing is built yet; run `npm run build`.')
   return await import(new URL(`${name}.js`, dist).href)
 }

@@ -58,6 +58,21 @@ export class PeerTree {
   }
 }
 
+/** @type {Map<number, PeerTree>} */
+const trees = new Map()
+
+/**
+ * A tree of so many leaves, always the same: a million leaves are 64 MB.
+ *
+ * @param {number} leaves
+ * @returns {PeerTree}
+ */
+export function peerTreeOf(leaves) {
+  const tree = trees.get(leaves) ?? new PeerTree(leaves)
+  trees.set(leaves, tree)
+  return tree
+}
+
 /** @param {Uint32Array} positions */
 function parentsOf(positions) {
   const parents = new Uint32Array(positions.length)

@@ -4,8 +4,9 @@
  * installed: there is no faster way to the root with SHA-256.
  */
 import { apart, packed } from './inputs.js'
-import { PeerTree } from './peer-tree.js'
-import { LEAVES, PART, SLOW_PART } from './tree.js'
+import { LEAVES } from './ours.js'
+import { peerTreeOf } from './peer-tree.js'
+import { PART, SLOW_PART } from './tree.js'
 
 const ROW_BYTES = 100
 
@@ -18,12 +19,12 @@ export function pipelineCase(own, peers) {
   const batch = packed(LEAVES, ROW_BYTES)
   const part = Math.floor(LEAVES * PART)
   const rows = apart({ rows: batch.rows, offsets: batch.offsets.subarray(0, part + 1) })
-  const shared = new PeerTree(part)
+  const shared = peerTreeOf(LEAVES)
   const nodes = peers.find(peer => peer.name === 'hashtree')?.nodes
   return {
     name: `pipeline-${LEAVES}x${ROW_BYTES}`,
     contenders: [
-      ...own.map(({ name, tree: create }) => ownPipeline(name, create(LEAVES), batch)),
+      ...own.map(({ name, tree: create }) => ownPipeline(name, create(), batch)),
       ...peers.flatMap(peer => {
         const fastest =
           peer.name === 'crypto.hash' && nodes !== undefined ? { ...peer, nodes } : peer
@@ -50,7 +51,7 @@ function ownPipeline(name, tree, { rows, offsets }) {
 
 /**
  * @param {import('./peers.js').Peer} peer
- * @param {PeerTree} tree
+ * @param {import('./peer-tree.js').PeerTree} tree
  * @param {readonly Uint8Array[]} rows
  * @returns {import('../parts/measure.js').Contender[]}
  */

@@ -1,8 +1,7 @@
 /** From a million leaf hashes, which are copied in, to the root. */
 import { bytes } from './inputs.js'
-import { PeerTree } from './peer-tree.js'
-
-export const LEAVES = 1_000_000
+import { LEAVES } from './ours.js'
+import { peerTreeOf } from './peer-tree.js'
 
 /** Those that need seconds are measured on so small a part, and their time is multiplied. */
 export const SLOW_PART = 1 / 64
@@ -15,11 +14,11 @@ export const PART = 1 / 8
  */
 export function treeCase(own, peers) {
   const hashes = bytes(32 * LEAVES)
-  const shared = new PeerTree(LEAVES)
+  const shared = peerTreeOf(LEAVES)
   return {
     name: `tree-${LEAVES}`,
     contenders: [
-      ...own.map(({ name, tree: create }) => ownTree(name, create(LEAVES), hashes)),
+      ...own.map(({ name, tree: create }) => ownTree(name, create(), hashes)),
       ...peers.map(peer => peerTree(peer, shared, hashes))
     ]
   }
@@ -42,7 +41,7 @@ function ownTree(name, tree, hashes) {
 
 /**
  * @param {import('./peers.js').Peer} peer
- * @param {PeerTree} tree
+ * @param {import('./peer-tree.js').PeerTree} tree
  * @param {Uint8Array} hashes
  * @returns {import('../parts/measure.js').Contender}
  */

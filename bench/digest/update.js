@@ -1,7 +1,7 @@
 /** A tree of a million leaves, of which some are set anew, and its new root. */
 import { bytes } from './inputs.js'
-import { PeerTree } from './peer-tree.js'
-import { LEAVES } from './tree.js'
+import { LEAVES } from './ours.js'
+import { peerTreeOf } from './peer-tree.js'
 
 /** How many leaves change. */
 export const UPDATES = [1, 100, 1_000, 10_000]
@@ -18,11 +18,11 @@ const VARIANTS = 16
 export function updateCase(count, own, peers) {
   const variants = Array.from({ length: VARIANTS }, (_, i) => positions(count, i))
   const hashes = bytes(32 * count)
-  const shared = new PeerTree(LEAVES)
+  const shared = peerTreeOf(LEAVES)
   return {
     name: `update-${count}`,
     contenders: [
-      ...own.map(({ name, tree: create }) => ownUpdate(name, create(LEAVES), variants, hashes)),
+      ...own.map(({ name, tree: create }) => ownUpdate(name, create(), variants, hashes)),
       ...peers.map(peer => peerUpdate(peer, shared, variants, hashes))
     ]
   }
@@ -62,7 +62,7 @@ function ownUpdate(name, tree, variants, hashes) {
 
 /**
  * @param {import('./peers.js').Peer} peer
- * @param {PeerTree} tree
+ * @param {import('./peer-tree.js').PeerTree} tree
  * @param {readonly Uint32Array[]} variants
  * @param {Uint8Array} hashes
  * @returns {import('../parts/measure.js').Contender}

@@ -4,7 +4,11 @@
 export class UsageError extends Error {}
 
 /**
- * @typedef {{ questions: string[], json: boolean, compare: string | undefined }} Command
+ * @typedef {object} Command
+ * @property {string[]} questions
+ * @property {boolean} json
+ * @property {string} [compare]
+ * @property {string} [save]
  */
 
 /**
@@ -14,11 +18,12 @@ export class UsageError extends Error {}
  */
 export function parseCommand(args, known) {
   /** @type {Command} */
-  const command = { questions: [], json: false, compare: undefined }
+  const command = { questions: [], json: false }
   const rest = [...args]
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     if (arg === '--json') command.json = true
-    else if (arg === '--compare') command.compare = fileOf(rest.shift())
+    else if (arg === '--compare') command.compare = fileOf(arg, rest.shift())
+    else if (arg === '--save') command.save = fileOf(arg, rest.shift())
     else if (known.includes(arg)) command.questions.push(arg)
     else throw new UsageError(`${what(arg)}; usage: ${usage(known)}`)
   }
@@ -33,11 +38,14 @@ function what(arg) {
 
 /** @param {readonly string[]} known */
 function usage(known) {
-  return `npm run bench -- [${known.join(' | ')}] [--json] [--compare FILE]`
+  return `npm run bench -- [${known.join(' | ')}] [--json] [--save FILE] [--compare FILE]`
 }
 
-/** @param {string | undefined} file */
-function fileOf(file) {
-  if (file === undefined) throw new UsageError('--compare needs a file that --json has written.')
-  return file
+/**
+ * @param {string} option
+ * @param {string | undefined} file
+ */
+function fileOf(option, file) {
+  if (file !== undefined) return file
+  throw new UsageError(`${option} needs a file: one that --save has written, or will write.`)
 }

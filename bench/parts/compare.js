@@ -14,15 +14,21 @@ const COST = 'cost-'
 export const KEPT = 0.75
 
 /**
+ * @typedef {object} Reference
+ * @property {string} [machine] absent where none is named
+ * @property {Result[]} results
+ */
+
+/**
  * @param {string} file
- * @returns {Result[]}
+ * @returns {Reference}
  */
 export function readReference(file) {
   try {
-    return resultsOf(readFileSync(file, 'utf8'))
+    return referenceOf(readFileSync(file, 'utf8'))
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
-    throw new UsageError(`${file} cannot be compared with (${why}); pass what --json has written.`)
+    throw new UsageError(`${file} cannot be compared with (${why}); pass what --save has written.`)
   }
 }
 
@@ -30,10 +36,22 @@ export function readReference(file) {
  * Lines that are no object, such as what npm says of the script it runs, are passed over.
  *
  * @param {string} text
+ * @returns {Reference}
  */
-function resultsOf(text) {
+function referenceOf(text) {
   const lines = text.split('\n').filter(line => line.startsWith('{'))
-  return lines.map(line => /** @type {unknown} */ (JSON.parse(line))).filter(isResult)
+  const values = lines.map(line => /** @type {unknown} */ (JSON.parse(line)))
+  const machine = values.map(machineOf).find(machine => machine !== undefined)
+  return { ...(machine === undefined ? {} : { machine }), results: values.filter(isResult) }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {string | undefined}
+ */
+function machineOf(value) {
+  if (typeof value !== 'object' || value === null || !('machine' in value)) return undefined
+  return String(value.machine)
 }
 
 /**
@@ -49,12 +67,36 @@ function isResult(value) {
 /**
  * @param {readonly Result[]} results
  * @param {readonly Result[]} reference
+ * @param {string} [here] this machine
+ * @param {string} [there] the machine of the reference
  */
-export function compare(results, reference) {
+export function compare(results, reference, here, there) {
   const now = new Map(results.map(result => [nameOf(result), result]))
   const losses = reference.flatMap(before => lossOf(before, now.get(nameOf(before))))
   const compared = `${reference.length} ratios compared with the reference, ${losses.length} lost`
-  return { held: losses.length === 0, lines: [...losses, compared] }
+  return { held: losses.length === 0, lines: [...strange(here, there), ...losses, compared] }
+}
+
+/**
+ * Ratios move with the kind of processor, too: with its vectors and its instructions for SHA-256.
+ *
+ * @param {string} [here]
+ * @param {string} [there]
+ */
+function strange(here, there) {
+  if (here === undefined) return []
+  if (there === undefined)
+    return ['The reference names no machine; it may be of another processor.']
+  if (processorOf(here) === processorOf(there)) return []
+  return [
+    `The reference is of another processor: ${processorOf(there)}; this is ${processorOf(here)}.`,
+    'A lost ratio may be the machine. Make a reference of this one with --save FILE.'
+  ]
+}
+
+/** What comes before the cores. @param {string} machine */
+function processorOf(machine) {
+  return machine.replace(/, \d+ cores.*$/, '')
 }
 
 /** @param {Result} result */

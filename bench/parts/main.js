@@ -1,4 +1,5 @@
 /** A run of the benchmarks, from the command line to the exit code. */
+import { writeFileSync } from 'node:fs'
 import { parseCommand, UsageError } from './command.js'
 import { compare, readReference } from './compare.js'
 import { machine } from './machine.js'
@@ -11,7 +12,8 @@ import { jsonLines, table } from './report.js'
  * @typedef {object} Question
  * @property {string} title
  * @property {readonly string[]} notes for people, above the table
- * @property {(report: import('./measure.js').Report) => Promise<Result[]>} ask
+ * @property {(report: import('./measure.js').Report, say: (note: string) => void) => Promise<Result[]>}
+ *   ask what is said comes with the notes
  *
  * @typedef {{ isTTY?: boolean, write(text: string): unknown }} Output
  */
@@ -45,15 +47,36 @@ async function run(command, questions, out, err) {
   const reference = command.compare === undefined ? undefined : readReference(command.compare)
   /** @type {Result[]} */
   const all = []
+  /** @type {string[]} */
+  const said = []
   for (const name of command.questions) {
     const question = await /** @type {() => Promise<Question>} */ (questions[name])()
     err.write(`${question.title}\n${machine()}\n`)
-    const results = await question.ask(progress(err))
-    out.write(command.json ? jsonLines(results) : table(question, machine(), results))
+    const say = (/** @type {string} */ note) => {
+      said.push(note)
+      err.write(`${note}\n`)
+    }
+    const results = await question.ask(progress(err), say)
+    const notes = [...question.notes, ...said]
+    const { title } = question
+    out.write(command.json ? jsonLines(results) : table({ title, notes }, machine(), results))
     all.push(...results)
   }
+  if (command.save !== undefined) save(command.save, said, all)
   if (reference === undefined) return 0
-  const { held, lines } = compare(all, reference)
+  const { held, lines } = compare(all, reference.results, machine(), reference.machine)
   err.write(`${lines.join('\n')}\n`)
   return held ? 0 : 1
+}
+
+/**
+ * A run that others can be compared with. Its first line is of no case.
+ *
+ * @param {string} file
+ * @param {readonly string[]} notes
+ * @param {readonly Result[]} results
+ */
+function save(file, notes, results) {
+  const head = JSON.stringify({ machine: machine(), notes })
+  writeFileSync(file, `${head}\n${jsonLines(results)}`)
 }

@@ -27,6 +27,8 @@ export class WasmHasher implements Hasher {
   readonly #keyed: number
   readonly #plain: number
   readonly #room: number
+  /** Kept, because finding an export takes longer than calling it. */
+  readonly #hashRow: Core['exports']['hashRow']
   /** Where a single hash is left. */
   #result: Uint8Array
 
@@ -35,6 +37,7 @@ export class WasmHasher implements Hasher {
     this.#keyed = core.exports.KEYED.value
     this.#plain = core.exports.PLAIN.value
     this.#room = stageRoom(core)
+    this.#hashRow = core.exports.hashRow
     this.#result = new Uint8Array(0)
   }
 
@@ -62,7 +65,7 @@ export class WasmHasher implements Hasher {
     const core = this.#core
     if (bytes.length > this.#room) return hashLong(core, mode, bytes, core.stage + HASHES_AT)
     core.bytes().set(bytes, core.stage + ROWS_AT)
-    core.exports.hashRow(mode, core.stage + ROWS_AT, bytes.length, core.stage + HASHES_AT)
+    this.#hashRow(mode, core.stage + ROWS_AT, bytes.length, core.stage + HASHES_AT)
   }
 
   /** The hash of the last row. Kept as a view, because making one takes longer than copying it. */

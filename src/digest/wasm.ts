@@ -18,21 +18,30 @@ export type Build = 'release' | 'scalar' | 'debug'
 /** How many rows the kernels hash at once, at most. */
 export type Lanes = 8 | 4 | 1
 
-export interface CoreInit {
+/** What is the fastest where; the hashes are the same. `calibrate` finds it out. */
+export interface Kernels {
+  /** Rows, chunks and parents that are hashed at once. The scalar build has one lane. */
+  readonly lanes: Lanes
+  /** Whether a row alone is hashed with vectors, where there are any. */
+  readonly vector: boolean
+}
+
+export interface CoreInit extends Partial<Kernels> {
   /** @default 'release', or 'scalar' where there is no SIMD */
   readonly build?: Build
   /**
-   * For measuring; the hashes are the same. The scalar build has one lane, whatever is said here.
+   * Eight are as fast as any on most processors, and nowhere much slower.
    *
    * @default 8
    */
   readonly lanes?: Lanes
   /**
-   * The name of the processor, by which the faster of two ways to hash a row alone is chosen.
+   * A fifth faster than words where a vector instruction takes a single cycle, and half again as
+   * slow where it takes two.
    *
-   * @default '', which stands for any
+   * @default false
    */
-  readonly processor?: string
+  readonly vector?: boolean
   /**
    * How many bytes trees and staged rows may take together. About 13 bytes a row are needed where
    * leaves are full.
@@ -115,14 +124,6 @@ export function fastestBuild(): Build {
   return WebAssembly.validate(SIMD_PROBE) ? 'release' : 'scalar'
 }
 
-/**
- * Where a vector instruction takes a single cycle, hashing one row with vectors is a fifth faster
- * than with words; where it takes two, it is half again as slow. Measured on Intel and on AMD.
- */
-function vectorPays(processor: string): boolean {
-  return processor.includes('Intel')
-}
-
 const modules = new Map<Build, object>()
 
 function moduleOf(build: Build): object {
@@ -194,7 +195,7 @@ export class Core {
     this.#bytes = new Uint8Array(this.exports.memory.buffer)
     this.#data = new DataView(this.exports.memory.buffer)
     this.exports.setLanes(checkLanes(init.lanes ?? 8))
-    this.exports.setVector(vectorPays(init.processor ?? '') ? 1 : 0)
+    this.exports.setVector(init.vector === true ? 1 : 0)
     if (!open) throw this.outOfMemory()
     this.stage = this.allocate(STAGE_BYTES)
     this.bytes().set(key, this.stage)
