@@ -1,6 +1,6 @@
 /** Options as callers give them: names that are not known are refused, for a misspelt one is lost. */
 import { HearsayError } from './errors.ts'
-import type { NodeOptions } from './options.ts'
+import type { NodeOptions, ReadRepairMode } from './options.ts'
 import type { Durability } from './ports.ts'
 import { parseLevel } from './quorum/level.ts'
 
@@ -12,6 +12,7 @@ const nodeOptions = [
   'readLevel',
   'writeLevel',
   'durability',
+  'readRepair',
   'signal',
   'log'
 ] as const satisfies (keyof NodeOptions)[]
@@ -25,15 +26,21 @@ export function checkNodeOptions(options: unknown): asserts options is NodeOptio
   if (join !== undefined && typeof join !== 'string') throw wrong('join', 'an invite')
   if (log !== undefined && typeof log !== 'function') throw wrong('log', 'a function')
   checkSignal(signal)
-  const { readLevel, writeLevel, durability } = options as NodeOptions
+  const { readLevel, writeLevel, durability, readRepair } = options as NodeOptions
   if (readLevel !== undefined) parseLevel(readLevel)
   if (writeLevel !== undefined) parseLevel(writeLevel)
   if (durability !== undefined) checkDurability(durability)
+  if (readRepair !== undefined) checkReadRepair(readRepair)
 }
 
 export function checkDurability(durability: unknown): asserts durability is Durability {
   if (durability === 'commit' || durability === 'flush') return
   throw wrong('durability', `'commit' or 'flush', not ${JSON.stringify(durability)}`)
+}
+
+export function checkReadRepair(mode: unknown): asserts mode is ReadRepairMode {
+  if (mode === 'blocking' || mode === 'async' || mode === 'off') return
+  throw wrong('readRepair', `'blocking', 'async' or 'off', not ${JSON.stringify(mode)}`)
 }
 
 export function checkNames(call: string, options: unknown, names: readonly string[]): void {

@@ -118,11 +118,12 @@ async function compose(
 
 /** Only those that were given. */
 function defaultsOf(options: NodeOptions): Partial<RequestDefaults> {
-  const { readLevel, writeLevel, durability } = options
+  const { readLevel, writeLevel, durability, readRepair } = options
   return {
     ...(readLevel === undefined ? {} : { readLevel: parseLevel(readLevel) }),
     ...(writeLevel === undefined ? {} : { writeLevel: parseLevel(writeLevel) }),
-    ...(durability === undefined ? {} : { durability })
+    ...(durability === undefined ? {} : { durability }),
+    ...(readRepair === undefined ? {} : { readRepair })
   }
 }
 

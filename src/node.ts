@@ -26,6 +26,7 @@ import type {
   ExchangeReport,
   Explanation,
   HearsayNode,
+  ReadOptions,
   ReadResult,
   RequestDefaults,
   RequestOptions,
@@ -186,11 +187,11 @@ export class Node implements HearsayNode {
     return this.#started
   }
 
-  async get(key: Bytes, options?: RequestOptions): Promise<Uint8Array | undefined> {
+  async get(key: Bytes, options?: ReadOptions): Promise<Uint8Array | undefined> {
     return (await this.read(key, options)).value
   }
 
-  async read(key: Bytes, options: RequestOptions = {}): Promise<ReadResult> {
+  async read(key: Bytes, options: ReadOptions = {}): Promise<ReadResult> {
     this.#assertOpen()
     return this.#reader.read({ key: checkKey(key), ...requestOf('read', options, this.#defaults) })
   }

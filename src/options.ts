@@ -19,6 +19,19 @@ export interface RequestOptions {
   readonly timeoutMs?: number
 }
 
+/**
+ * What a read does about owners that answered with less than the others. `blocking` brings them up
+ * to date before it answers: two reads at levels that overlap never go back. `async` does it
+ * afterwards and `off` leaves it to hints and anti-entropy: both answer sooner, and after a write
+ * that ended in an error, a read may see it and the next one not.
+ */
+export type ReadRepairMode = 'blocking' | 'async' | 'off'
+
+export interface ReadOptions extends RequestOptions {
+  /** @default `readRepair` of the node */
+  readonly readRepair?: ReadRepairMode
+}
+
 export interface WriteOptions extends RequestOptions {
   /** When a replica may acknowledge. @default `durability` of the node */
   readonly durability?: Durability
@@ -29,6 +42,7 @@ export interface RequestDefaults {
   readonly readLevel: Level
   readonly writeLevel: Level
   readonly durability: Durability
+  readonly readRepair: ReadRepairMode
 }
 
 /** What one replica said to a read. */
@@ -47,7 +61,7 @@ export interface ReadResult {
   /** How many concurrent values the winner stands before. */
   readonly siblings: number
   readonly answers: readonly Answer[]
-  /** The replicas that this read brought up to date. */
+  /** The replicas that this read brought up to date before it answered. */
   readonly repaired: readonly NodeId[]
 }
 
@@ -222,9 +236,9 @@ export interface SlotTree {
 export interface HearsayNode extends AsyncDisposable {
   readonly id: NodeId
   addresses(): readonly string[]
-  get(key: Bytes, options?: RequestOptions): Promise<Uint8Array | undefined>
+  get(key: Bytes, options?: ReadOptions): Promise<Uint8Array | undefined>
   /** As `get`, with the version, what each replica answered and which were repaired. */
-  read(key: Bytes, options?: RequestOptions): Promise<ReadResult>
+  read(key: Bytes, options?: ReadOptions): Promise<ReadResult>
   put(key: Bytes, value: Bytes, options?: WriteOptions): Promise<WriteResult>
   delete(key: Bytes, options?: WriteOptions): Promise<WriteResult>
   /**
@@ -278,6 +292,8 @@ export interface NodeOptions {
   readonly writeLevel?: Level
   /** Durability of writes that name none. @default 'commit' */
   readonly durability?: Durability
+  /** What reads that do not say it do about owners that are behind. @default 'blocking' */
+  readonly readRepair?: ReadRepairMode
   /** Ends the start, also while it waits to join. Without effect on a node that has started. */
   readonly signal?: AbortSignal
   /** Receives log events. @default none */

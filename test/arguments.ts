@@ -14,6 +14,7 @@ t.test('a node is not made of options that cannot be meant', async t => {
     [{ path: 'x', listne: [] }, /no option "listne"; use path, listen/],
     [{ path: 'x', listen: '/ip4/127.0.0.1/tcp/0' }, /listen has to be a list/],
     [{ path: 'x', join: 7 }, /join/],
+    [{ path: 'x', readRepair: 'never' }, /readRepair/],
     [{ path: 'x', durability: 'often' }, /durability has to be 'commit' or 'flush', not "often"/],
     [{ path: 'x', log: 'yes' }, /log/],
     [{ path: 'x', signal: new AbortController() }, /signal has to be an AbortSignal/]
@@ -35,6 +36,7 @@ t.test('a request is not sent with options that cannot be meant', async t => {
     [{ signal: {} }, /AbortSignal/],
     [{ signal: new AbortController() }, /AbortSignal/],
     [{ durability: 'zz' }, /durability/],
+    [{ readRepair: true }, /readRepair has to be 'blocking', 'async' or 'off', not true/],
     [{ timeoutMs: 0 }, /timeoutMs/],
     [{ timeoutMs: NaN }, /timeoutMs/]
   ]
@@ -46,13 +48,20 @@ t.test('a request is not sent with options that cannot be meant', async t => {
     level: 'quorum',
     timeoutMs: 5_000,
     signal: undefined,
-    flush: false
+    flush: false,
+    readRepair: 'blocking'
   })
 })
 
 t.test('a request that says nothing goes by the defaults of its node', async t => {
-  const defaults = { readLevel: 'one', writeLevel: 'all', durability: 'flush' } as const
-  t.match(requestOf('read', {}, defaults), { level: 'one' })
+  const defaults = {
+    readLevel: 'one',
+    writeLevel: 'all',
+    durability: 'flush',
+    readRepair: 'off'
+  } as const
+  t.match(requestOf('read', {}, defaults), { level: 'one', readRepair: 'off' })
+  t.match(requestOf('read', { readRepair: 'async' }, defaults), { readRepair: 'async' })
   t.match(requestOf('write', {}, defaults), { level: 'all', flush: true })
   const said = { level: 2, durability: 'commit' } as const
   t.match(requestOf('write', said, defaults), { level: 2, flush: false })

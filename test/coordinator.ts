@@ -3,6 +3,7 @@ import type { Fanout } from '../src/coordinator/fanout.ts'
 import type { Liveness } from '../src/cluster/liveness.ts'
 import type { Membership } from '../src/cluster/membership.ts'
 import { Coordinator } from '../src/coordinator/coordinator.ts'
+import { REPAIRS_MAX } from '../src/coordinator/read-repair.ts'
 import { Reader } from '../src/coordinator/reader.ts'
 import { Writer } from '../src/coordinator/writer.ts'
 import {
@@ -13,6 +14,7 @@ import {
   TimeoutError,
   UnavailableError
 } from '../src/errors.ts'
+import { encodeRow } from '../src/lattice/encode.ts'
 import { timeOf } from '../src/lattice/hlc.ts'
 import type { Network } from '../src/ports.ts'
 import { assign, joinDelta, ROW_EMPTY } from '../src/lattice/row.ts'
@@ -42,6 +44,26 @@ function deferred<T>() {
   return { promise, resolve, reject }
 }
 
+const quorumRead = {
+  key,
+  level: 'quorum' as const,
+  timeoutMs: 1_000,
+  readRepair: 'blocking' as const
+}
+
+/** On node `d`, which owns nothing; `over` stands for how owners answer. */
+function readerOver(over: object, time: HandTime, meter = new Counters()) {
+  const view = { ownersOf: () => ({ current: owners }) }
+  const membership = { id: d, view } as unknown as Membership
+  const liveness = { inOrder: () => [...owners], opinion: () => 'alive' } as unknown as Liveness
+  const fanout = {
+    digestOf: () => encodeRow,
+    isWholeHere: () => true,
+    ...over
+  } as unknown as Fanout
+  return new Reader({ membership, liveness, fanout, clock: time, timers: time, meter })
+}
+
 t.test('a quorum read', async t => {
   /** `a` has the value and `b` has not; then `c` is asked because of its slowness, and `b` repaired. */
   async function repairing() {
@@ -61,11 +83,9 @@ t.test('a quorum read', async t => {
         repairs.push(node)
         return repair.promise
       }
-    } as unknown as Fanout
-    const membership = { view: { ownersOf: () => ({ current: owners }) } } as unknown as Membership
-    const liveness = { inOrder: () => owners } as unknown as Liveness
-    const reader = new Reader({ membership, liveness, fanout, timers: time, meter: new Counters() })
-    const read = reader.read({ key, level: 'quorum', timeoutMs: 1_000 })
+    }
+    const reader = readerOver(fanout, time)
+    const read = reader.read({ ...quorumRead, timeoutMs: 1_000 })
     await time.pass(200)
     answers.get(a)?.resolve({ answer: 'row', row })
     answers.get(b)?.resolve({ answer: 'absent' })
@@ -89,6 +109,106 @@ t.test('a quorum read', async t => {
     const { read, repair } = await repairing()
     repair.resolve()
     t.match(await read, { repaired: [b], siblings: 0 })
+  })
+})
+
+t.test('a read', async t => {
+  const row = joinDelta(ROW_EMPTY, delta)
+  const holds: ReplicaAnswer = { answer: 'row', row }
+  const absent: ReplicaAnswer = { answer: 'absent' }
+
+  /** Owners that answer after so many milliseconds, each with what it holds. */
+  function owning(parts: Record<string, readonly [afterMs: number, answer: ReplicaAnswer]>) {
+    const time = new HandTime()
+    const meter = new Counters()
+    const asked: NodeId[] = []
+    const written: NodeId[] = []
+    const reader = readerOver(
+      {
+        read: (node: NodeId) => {
+          asked.push(node)
+          const [afterMs, answer] = parts[node] as readonly [number, ReplicaAnswer]
+          return new Promise(resolve => time.after(afterMs, () => resolve(answer)))
+        },
+        apply: async (node: NodeId) => void written.push(node)
+      },
+      time,
+      meter
+    )
+    const read = async (options: Partial<typeof quorumRead> | object = {}) => {
+      asked.length = 0
+      const result = reader.read({ ...quorumRead, ...options })
+      result.catch(() => undefined)
+      await time.pass(2_000)
+      return { ...(await result), asked: [...asked] }
+    }
+    return { time, meter, read, written }
+  }
+
+  t.test('asks the fastest first once it knows them', async t => {
+    const { read } = owning({ a: [40, holds], b: [20, holds], c: [5, holds] })
+    t.same((await read({ level: 'all' })).asked, [a, b, c])
+    t.same((await read()).asked, [c, b])
+    t.same((await read({ level: 'one' })).asked, [c])
+  })
+
+  t.test('asks one more when one is later than it nearly always was', async t => {
+    const parts: Record<string, readonly [number, ReplicaAnswer]> = {
+      a: [10, holds],
+      b: [11, holds],
+      c: [12, holds]
+    }
+    const { read, meter, time } = owning(parts)
+    for (let i = 0; i < 10; i++) await read({ level: 'all' })
+    t.equal(meter.totals()['read.hedged'], undefined)
+    parts.a = [500, holds]
+    const before = time.now
+    const slow = read()
+    await time.pass(25)
+    t.equal(meter.totals()['read.hedged'], 1)
+    t.same((await slow).asked, [a, b, c])
+    t.ok(time.now - before >= 25)
+    t.same((await read()).asked, [b, c], 'and then others first')
+  })
+
+  t.test('does not take one for fast because it fails quickly', async t => {
+    const failed: ReplicaAnswer = { answer: 'failed', error: new Error('gone') }
+    const { read } = owning({ a: [1, failed], b: [50, holds], c: [60, holds] })
+    t.same((await read()).asked, [a, b, c])
+    t.same((await read()).asked, [b, c])
+  })
+
+  t.test('repairs before, after or not at all, and only who is behind', async t => {
+    const parts = { a: [5, holds], b: [5, absent], c: [5, holds] } as const
+    for (const readRepair of ['blocking', 'async', 'off'] as const) {
+      const { read, written, meter } = owning(parts)
+      const { value, repaired } = await read({ level: 'all', readRepair })
+      t.ok(value)
+      t.same(repaired, readRepair === 'blocking' ? [b] : [])
+      t.same(written, readRepair === 'off' ? [] : [b], readRepair)
+      t.equal(meter.totals()['read-repair.later'], readRepair === 'async' ? 1 : undefined)
+    }
+  })
+
+  t.test('does not fail because what it repairs afterwards cannot be repaired', async t => {
+    const time = new HandTime()
+    const meter = new Counters()
+    const read = async (node: NodeId) => (node === a ? absent : holds)
+    const apply = () => Promise.reject(new Error('full'))
+    const reader = readerOver({ read, apply }, time, meter)
+    t.ok((await reader.read({ ...quorumRead, readRepair: 'async' })).value)
+    await turn()
+    t.equal(meter.totals()['read-repair.failed'], 1)
+    await t.rejects(reader.read(quorumRead), QuorumFailedError)
+  })
+
+  t.test('leaves repairs out when too many are under way, and counts them', async t => {
+    const meter = new Counters()
+    const read = async (node: NodeId) => (node === a ? absent : holds)
+    const reader = readerOver({ read, apply: () => never }, new HandTime(), meter)
+    const request = { ...quorumRead, readRepair: 'async' as const }
+    for (let i = 0; i < REPAIRS_MAX + 5; i++) await reader.read(request)
+    t.match(meter.totals(), { 'read-repair.later': REPAIRS_MAX, 'read-repair.no-room': 5 })
   })
 })
 

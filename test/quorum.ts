@@ -2,9 +2,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import { encodeRow } from '../src/lattice/encode.ts'
 import { TIME_ZERO, timeOf } from '../src/lattice/hlc.ts'
-import { assign, joinDelta, ROW_EMPTY, type Row } from '../src/lattice/row.ts'
+import { assign, join, joinDelta, ROW_EMPTY, type Row } from '../src/lattice/row.ts'
 import { needed, overlaps, parseLevel, readLevel, type Level } from '../src/quorum/level.ts'
-import { Read } from '../src/quorum/read.ts'
+import { Latency, PATIENCE_MS_MAX, PEERS_MAX, SAMPLES_MAX } from '../src/quorum/latency.ts'
+import { Read, type Ask, type ReplicaAnswer } from '../src/quorum/read.ts'
 import { Tally } from '../src/quorum/tally.ts'
 import { Write } from '../src/quorum/write.ts'
 import { hex, utf8 } from '../src/util/bytes.ts'
@@ -183,8 +184,11 @@ t.test('a read', async t => {
 
   t.test('asks as many as it needs first, and each only once', async t => {
     const read = new Read([a, b, c], 2)
-    t.same(read.start(), [a, b])
-    t.equal(read.askNext(), c)
+    t.same(read.start(), [
+      { node: a, whole: true },
+      { node: b, whole: false }
+    ])
+    t.match(read.askNext(), { node: c })
     t.equal(read.askNext(), undefined)
   })
 
@@ -248,6 +252,197 @@ t.test('a read', async t => {
     t.same(result.behind, [a])
     read.answer(c, { answer: 'absent' })
     t.same(result.answered, [a, b], 'but not of who is later than the result')
+  })
+})
+
+t.test('a read with digests', async t => {
+  const one = rowOf('one', 1, 0)
+  const two = rowOf('two', 2, 1, one)
+  const other = rowOf('other', 2, 2, one)
+  const both = join(two, other)
+  const is = (row: Row) => ({ answer: 'row' as const, row })
+  const digest = (row: Row) => ({ answer: 'digest' as const, digest: encodeRow(row) })
+  const nodesOf = (asks: readonly Ask[]) => asks.map(({ node }) => node)
+
+  t.test('takes one that equals the row of another for an answer', async t => {
+    const read = new Read([a, b, c], 2)
+    read.start()
+    read.answer(b, digest(two))
+    t.same(read.fetch(), [], 'the row is on its way')
+    t.equal(read.outcome, 'pending')
+    read.answer(a, is(two))
+    t.equal(read.outcome, 'reached')
+    t.same(read.fetch(), [])
+    t.same(read.result(), { row: two, answered: [a, b], behind: [] })
+  })
+
+  t.test('fetches the row where it differs, and of several that are equal one', async t => {
+    const read = new Read([a, b, c, d], 4)
+    read.start()
+    for (const node of [b, c]) read.answer(node, digest(two))
+    read.answer(d, digest(other))
+    read.answer(a, is(one))
+    t.same(read.fetch(), [
+      { node: b, whole: true },
+      { node: d, whole: true }
+    ])
+    t.same(read.fetch(), [], 'once')
+    read.answer(b, is(two))
+    t.same(read.acknowledged, [a, b, c])
+    read.answer(d, is(other))
+    t.equal(read.outcome, 'reached')
+    t.same(read.result().behind, [a, b, c, d], 'two are concurrent')
+  })
+
+  t.test('takes one that equals the join of the others for an answer', async t => {
+    const read = new Read([a, b, c], 3)
+    read.start()
+    read.answer(a, is(two))
+    read.answer(b, is(other))
+    read.answer(c, digest(both))
+    t.equal(read.outcome, 'reached')
+    t.same(read.result(), { row: both, answered: [a, b, c], behind: [a, b] })
+  })
+
+  t.test('fetches the row elsewhere when the first is late, failed or does not know', async t => {
+    const answers: (ReplicaAnswer | undefined)[] = [
+      undefined,
+      { answer: 'failed', error: no },
+      { answer: 'unknown' }
+    ]
+    for (const answer of answers) {
+      const read = new Read([a, b, c], 2)
+      read.start()
+      if (answer === undefined) read.late(a)
+      else read.answer(a, answer)
+      t.match(read.askNext(), { node: c, whole: true }, 'nothing was sent yet')
+      read.answer(c, { answer: 'failed', error: no })
+      read.answer(b, digest(two))
+      t.same(read.fetch(), [{ node: b, whole: true }])
+    }
+  })
+
+  t.test('does not forget an answer because a later one fails', async t => {
+    const read = new Read([a, b, c], 3)
+    read.start()
+    read.answer(b, digest(two))
+    read.late(a)
+    t.same(nodesOf(read.fetch()), [b])
+    read.answer(a, is(two))
+    read.answer(b, { answer: 'failed', error: no })
+    t.same(read.acknowledged, [a, b])
+    t.equal(read.failures.size, 0)
+  })
+
+  t.test('ends as it would without, whatever comes in whatever order', async t => {
+    const pool = [one, two, other, both, rowOf('newer', 3, 1, both)]
+    const holding = fc.oneof(
+      fc.constantFrom(...pool),
+      fc.constantFrom('absent' as const, 'unknown' as const, 'failed' as const)
+    )
+    const holdings = fc.array(holding, { minLength: 1, maxLength: 4 })
+    const run = (held: (Row | string)[], needed: number, order: () => number) => {
+      const nodes = [a, b, c, d].slice(0, held.length)
+      const read = new Read(nodes, needed)
+      const holds = (node: NodeId) => held[nodes.indexOf(node)] as Row | string
+      const underWay: Ask[] = [...read.start()]
+      let asked = underWay.length
+      while (read.outcome === 'pending') {
+        const ask = underWay.splice(order() % underWay.length, 1)[0]
+        if (ask === undefined) throw new Error('it waits for nobody')
+        if (order() % 3 === 0) read.late(ask.node)
+        const row = holds(ask.node)
+        if (typeof row !== 'string') read.answer(ask.node, ask.whole ? is(row) : digest(row))
+        else if (row === 'failed') read.answer(ask.node, { answer: row, error: no })
+        else read.answer(ask.node, { answer: row as 'absent' | 'unknown' })
+        const more = typeof row === 'string' && row !== 'absent' ? [read.askNext()] : []
+        for (const each of [...more, ...read.fetch()]) {
+          if (each === undefined) continue
+          underWay.push(each)
+          if (++asked > 2 * nodes.length) throw new Error('it asks again and again')
+        }
+      }
+      return { read, nodes, holds }
+    }
+    fc.assert(
+      fc.property(
+        holdings,
+        fc.integer({ min: 1, max: 4 }),
+        fc.infiniteStream(fc.nat(100)),
+        (held, count, chance) => {
+          const needed = Math.min(count, held.length)
+          const { read, nodes, holds } = run(held, needed, () => chance.next().value as number)
+          const knowing = nodes.filter(
+            node => !['unknown', 'failed'].includes(holds(node) as string)
+          )
+          const expected = knowing.length >= needed ? 'reached' : 'impossible'
+          if (read.outcome !== expected) throw new Error(`${read.outcome}, not ${expected}`)
+          if (expected === 'impossible') return
+          const { row, answered, behind } = read.result()
+          const rows = answered
+            .map(node => holds(node))
+            .map(each => (each === 'absent' ? ROW_EMPTY : (each as Row)))
+          const joined = hex(encodeRow(rows.reduce(join, ROW_EMPTY)))
+          if (hex(encodeRow(row)) !== joined) throw new Error('it is not the join')
+          const less = answered.filter((_, i) => hex(encodeRow(rows[i] as Row)) !== joined)
+          if (less.join() !== behind.join()) throw new Error('others are behind')
+          if (answered.length < needed) throw new Error('too few')
+        }
+      ),
+      { numRuns: 500 }
+    )
+    t.pass()
+  })
+})
+
+t.test('latency', async t => {
+  const heard = (...answers: [NodeId, number][]) => {
+    const latency = new Latency()
+    for (const [node, ms] of answers) latency.add(node, ms, 0)
+    return latency
+  }
+
+  t.test('puts the fastest first, and tries who was never heard', async t => {
+    const latency = heard([a, 30], [b, 10])
+    t.same(latency.order([a, b], 0), [b, a])
+    t.same(latency.order([a, b, c], 0), [c, b, a])
+    t.same(latency.order([d, c], 0), [d, c], 'of two unknown ones as they stand')
+  })
+
+  t.test('follows what a peer does lately', async t => {
+    const latency = heard([a, 10], [b, 20])
+    for (let i = 0; i < 10; i++) latency.add(a, 200, 0)
+    t.same(latency.order([a, b], 0), [b, a])
+    for (let i = 0; i < 20; i++) latency.add(a, 1, 0)
+    t.same(latency.order([a, b], 0), [a, b])
+  })
+
+  t.test('does not shun for ever who was slow once', async t => {
+    const latency = heard([a, 500])
+    for (let now = 0; now <= 60_000; now += 1_000) {
+      latency.add(b, 10, now)
+      if (now === 30_000) t.same(latency.order([a, b], now), [b, a])
+    }
+    t.same(latency.order([a, b], 60_000), [a, b])
+  })
+
+  t.test('waits for a peer as long as 95 % of its last answers took, within bounds', async t => {
+    t.equal(new Latency().patienceMs(a), 150, 'nothing is known')
+    const latency = heard(...Array.from({ length: 20 }, (_, i): [NodeId, number] => [a, 10 + i]))
+    t.equal(latency.patienceMs(a), 28)
+    t.equal(heard(...Array.from({ length: 9 }, (): [NodeId, number] => [a, 0.2])).patienceMs(a), 5)
+    for (let i = 0; i < SAMPLES_MAX; i++) latency.add(a, 60_000, 0)
+    t.equal(latency.patienceMs(a), PATIENCE_MS_MAX)
+    for (let i = 0; i < SAMPLES_MAX; i++) latency.add(a, 7, 0)
+    t.equal(latency.patienceMs(a), 7, 'what is long ago does not count')
+  })
+
+  t.test('remembers only so many peers, those heard last', async t => {
+    const latency = heard([a, 99], [b, 99])
+    latency.add(a, 99, 1)
+    for (let i = 0; i < PEERS_MAX - 1; i++) latency.add(`peer ${i}` as NodeId, 5, 2)
+    t.equal(latency.expectedMs(b, 2), 0)
+    t.ok(latency.expectedMs(a, 2) > 0)
   })
 })
 

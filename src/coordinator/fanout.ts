@@ -2,6 +2,7 @@
 import { HearsayError } from '../errors.ts'
 import type { Membership } from '../cluster/membership.ts'
 import type { RequestOptions } from '../ports.ts'
+import type { Row } from '../lattice/row.ts'
 import type { ReplicaAnswer } from '../quorum/read.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { NodeId } from '../util/node-id.ts'
@@ -9,8 +10,10 @@ import {
   decodeReadAnswer,
   decodeRefusals,
   encodeApply,
+  encodeReadRequest,
   type ApplyItem,
-  type ApplyRequest
+  type ApplyRequest,
+  type ReadRequest
 } from '../wire/rows.ts'
 
 export interface FanoutComponents {
@@ -39,15 +42,27 @@ export class Fanout {
   }
 
   /** What the owner says of the key. Never rejects: a failure is an answer too. */
-  async read(to: NodeId, key: Uint8Array, options: RequestOptions): Promise<ReplicaAnswer> {
+  async read(to: NodeId, request: ReadRequest, options: RequestOptions): Promise<ReplicaAnswer> {
     const { membership, replica } = this.#components
     try {
-      if (to === membership.id) return replica.read(key)
-      const answer = decodeReadAnswer(await membership.ask(to, 'read', key, options))
+      if (to === membership.id) return replica.read(request.key)
+      const body = encodeReadRequest(request)
+      const answer = decodeReadAnswer(await membership.ask(to, 'read', body, options))
       return answer ?? { answer: 'failed', error: unreadable(to) }
     } catch (error) {
       return { answer: 'failed', error: error as Error }
     }
+  }
+
+  /** What an owner that holds a row of this key says when it is asked for a digest. */
+  digestOf(key: Uint8Array): (row: Row) => Uint8Array {
+    const { rows } = this.#components.replica
+    return row => rows.encode(key, row).digest
+  }
+
+  /** False when this node is an owner but cannot answer for the key. */
+  isWholeHere(key: Uint8Array): boolean {
+    return this.#components.replica.isWhole(key)
   }
 
   async #applyHere(items: readonly ApplyItem[], flush: boolean): Promise<void> {

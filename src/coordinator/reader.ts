@@ -1,55 +1,65 @@
 /**
- * Coordinates one read. Any node can: it asks as many owners as the level needs, joins what they
- * say, and brings those that answered with less up to date before the caller gets the answer
- * (blocking read repair), so that a later read at the same level cannot go back.
+ * Coordinates one read. Any node can: it asks as many owners as the level needs, the fastest first,
+ * joins what they say, and brings those that answered with less up to date before the caller gets
+ * the answer (blocking read repair), so that a later read at the same level cannot go back.
+ *
+ * One more owner is asked whenever one is later than nearly all its recent answers were. Large rows
+ * are asked for once; the other owners send digests.
  */
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
 import { QuorumFailedError, TimeoutError, UnavailableError } from '../errors.ts'
 import { printDot } from '../lattice/dot.ts'
-import { encodeRow } from '../lattice/encode.ts'
 import { versionOf, winner, type Row } from '../lattice/row.ts'
-import type { Answer, ReadResult } from '../options.ts'
-import type { Meter, Timers } from '../ports.ts'
+import type { Answer, ReadRepairMode, ReadResult } from '../options.ts'
+import type { Clock, Meter, Timers } from '../ports.ts'
+import { Latency } from '../quorum/latency.ts'
 import { needed, type Level } from '../quorum/level.ts'
-import { Read, type ReadOutcome, type ReplicaAnswer } from '../quorum/read.ts'
+import { Read, type HeldAnswer, type ReadOutcome } from '../quorum/read.ts'
 import { slotOf } from '../ring/slot.ts'
 import type { NodeId } from '../util/node-id.ts'
+import { Asking } from './asking.ts'
 import { GRACE_MS, within } from './deadline.ts'
 import type { Fanout } from './fanout.ts'
+import { ReadRepair } from './read-repair.ts'
 
 export interface ReaderComponents {
   readonly membership: Membership
   readonly liveness: Liveness
   readonly fanout: Fanout
+  readonly clock: Clock
   readonly timers: Timers
   readonly meter: Meter
 }
 
 export interface ReaderInit {
   /**
-   * How long an owner may take before one more is asked. Shorter hides slow owners sooner and asks
-   * more of them.
+   * Rows above it are sent by one owner only, the others send a digest. Lower saves bytes while
+   * owners agree, and costs a round trip where they do not.
    *
-   * @default 150
+   * @default 2_048
    */
-  readonly hedgeMs?: number
+  readonly digestAboveBytes?: number
 }
 
 export interface ReadRequest {
   readonly key: Uint8Array
   readonly level: Level
   readonly timeoutMs: number
+  readonly readRepair: ReadRepairMode
   readonly signal?: AbortSignal | undefined
 }
 
 export class Reader {
   readonly #components: ReaderComponents
-  readonly #hedgeMs: number
+  readonly #digestAboveBytes: number
+  readonly #latency = new Latency()
+  readonly #repair: ReadRepair
 
   constructor(components: ReaderComponents, init: ReaderInit = {}) {
     this.#components = components
-    this.#hedgeMs = init.hedgeMs ?? 150
+    this.#digestAboveBytes = init.digestAboveBytes ?? 2_048
+    this.#repair = new ReadRepair(components)
   }
 
   async read(request: ReadRequest): Promise<ReadResult> {
@@ -72,62 +82,51 @@ export class Reader {
   }
 
   #begin({ key, level }: ReadRequest): Read {
-    const { liveness } = this.#components
     const owners = this.#owners(key)
     const count = needed(level, owners.length)
-    const candidates = liveness.inOrder(owners)
+    const candidates = this.#inOrder(key, owners)
     if (candidates.length < count || count === 0) {
       const [needed, alive] = [Math.max(1, count), candidates.length]
       throw new UnavailableError('read', String(level), needed, alive, owners.length)
     }
-    return new Read(candidates, count)
+    return new Read(candidates, count, this.#components.fanout.digestOf(key))
   }
 
   #owners(key: Uint8Array): readonly NodeId[] {
     return this.#components.membership.view.ownersOf(slotOf(key)).current
   }
 
+  /**
+   * Those worth asking: this node if it can answer, the alive ones, the suspects, each the fastest
+   * first. A node that is still being filled asks itself last.
+   */
+  #inOrder(key: Uint8Array, owners: readonly NodeId[]): NodeId[] {
+    const { liveness, membership, fanout, clock } = this.#components
+    const isBlind = owners.includes(membership.id) && !fanout.isWholeHere(key)
+    const rank = (node: NodeId) => {
+      if (node === membership.id) return isBlind ? 3 : 0
+      return liveness.opinion(node) === 'alive' ? 1 : 2
+    }
+    const fastest = this.#latency.order(liveness.inOrder(owners), clock.monoMs())
+    return fastest.sort((a, b) => rank(a) - rank(b))
+  }
+
   /** Asks until there are enough answers; rejects when nobody is left to ask. */
-  async #ask(read: Read, request: ReadRequest): Promise<void> {
-    const { timers, meter } = this.#components
-    await new Promise<void>(resolve => {
-      const askNext = () => {
-        const node = read.askNext()
-        if (node !== undefined) ask(node)
-        return node !== undefined
-      }
-      const cancel = timers.after(this.#hedgeMs, () => {
-        if (askNext()) meter.count('read.hedged')
-      })
-      const ask = (node: NodeId) =>
-        void this.#answer(node, request).then(answer => {
-          read.answer(node, answer)
-          if (answer.answer === 'unknown' || answer.answer === 'failed') askNext()
-          if (read.outcome === 'pending') return
-          cancel()
-          resolve()
-        })
-      for (const node of read.start()) ask(node)
-    })
+  async #ask(read: Read, { key, timeoutMs }: ReadRequest): Promise<void> {
+    const components = { ...this.#components, latency: this.#latency }
+    const self = this.#components.membership.id
+    const deadlineMs = timeoutMs + GRACE_MS
+    const init = { self, key, deadlineMs, digestAboveBytes: this.#digestAboveBytes }
+    await new Asking(components, init, read).run()
     if (read.outcome === 'impossible') {
       throw new QuorumFailedError('read', read.needed, read.acknowledged, read.failures)
     }
   }
 
-  #answer(node: NodeId, { key, timeoutMs }: ReadRequest): Promise<ReplicaAnswer> {
-    return this.#components.fanout.read(node, key, { deadlineMs: timeoutMs + GRACE_MS })
-  }
-
-  async #finish(read: Read, request: ReadRequest): Promise<ReadResult> {
+  async #finish(read: Read, { key, timeoutMs, readRepair }: ReadRequest): Promise<ReadResult> {
     const outcome = read.result()
-    const repaired = await this.#repair(outcome, request)
-    const stale = outcome.behind.filter(node => !repaired.includes(node))
-    // Whoever answers during the repair is not counted: nobody has compared what it holds.
-    const confirmed = outcome.answered.filter(node => !stale.includes(node))
-    if (confirmed.length < read.needed) {
-      const failures = new Map(stale.map(node => [node, new Error('it could not be repaired')]))
-      throw new QuorumFailedError('read', read.needed, confirmed, failures)
-    }
+    const repaired = await this.#repair.run(outcome, { key, timeoutMs, mode: readRepair })
+    if (readRepair === 'blocking') assertConfirmed(read, outcome, repaired)
     const best = winner(outcome.row)
     return {
       value: best?.value && new Uint8Array(best.value),
@@ -137,24 +136,19 @@ export class Reader {
       repaired
     }
   }
-
-  /** Sends the joined row to those that answered with less; resolves with who has it now. */
-  async #repair({ row, behind }: ReadOutcome, request: ReadRequest): Promise<NodeId[]> {
-    if (behind.length === 0) return []
-    const { fanout, meter } = this.#components
-    const items = [{ key: request.key, kind: 'row' as const, bytes: encodeRow(row) }]
-    const options = { deadlineMs: request.timeoutMs + GRACE_MS }
-    const results = await Promise.allSettled(
-      behind.map(node => fanout.apply(node, { flush: false, items }, options))
-    )
-    const repaired = behind.filter((_, i) => results[i]?.status === 'fulfilled')
-    meter.count('read-repair.rows', repaired.length)
-    meter.count('read-repair.failed', behind.length - repaired.length)
-    return repaired
-  }
 }
 
-function describe(node: NodeId, answer: ReplicaAnswer): Answer {
+/** Throws when fewer than the level needs hold what the read would answer. */
+function assertConfirmed(read: Read, outcome: ReadOutcome, repaired: readonly NodeId[]): void {
+  const stale = outcome.behind.filter(node => !repaired.includes(node))
+  // Whoever answers during the repair is not counted: nobody has compared what it holds.
+  const confirmed = outcome.answered.filter(node => !stale.includes(node))
+  if (confirmed.length >= read.needed) return
+  const failures = new Map(stale.map(node => [node, new Error('it could not be repaired')]))
+  throw new QuorumFailedError('read', read.needed, confirmed, failures)
+}
+
+function describe(node: NodeId, answer: HeldAnswer): Answer {
   const version = answer.answer === 'row' ? print(answer.row) : undefined
   return { node, answer: answer.answer, version }
 }

@@ -1,10 +1,11 @@
 /** What a caller gave, checked and completed with defaults. Bad input throws and nothing happens. */
-import { checkDurability, checkNames, checkSignal } from '../arguments.ts'
+import { checkDurability, checkNames, checkReadRepair, checkSignal } from '../arguments.ts'
 import { HearsayError } from '../errors.ts'
 import type {
   Bytes,
+  ReadOptions,
+  ReadRepairMode,
   RequestDefaults,
-  RequestOptions,
   SettleOptions,
   WriteOptions
 } from '../options.ts'
@@ -15,13 +16,14 @@ import { slotOf, SLOTS } from '../ring/slot.ts'
 import { utf8 } from '../util/bytes.ts'
 import type { SettleRequest } from '../wire/settle.ts'
 
-const requestOptions = ['level', 'timeoutMs', 'signal', 'durability']
+const requestOptions = ['level', 'timeoutMs', 'signal', 'durability', 'readRepair']
 
 /** What a node goes by that was told nothing else: each read meets each write. */
 export const DEFAULTS: RequestDefaults = {
   readLevel: 'quorum',
   writeLevel: 'quorum',
-  durability: 'commit'
+  durability: 'commit',
+  readRepair: 'blocking'
 }
 
 const TIMEOUT_MS = 5_000
@@ -32,6 +34,7 @@ export interface Request {
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
   readonly flush: boolean
+  readonly readRepair: ReadRepairMode
 }
 
 export function checkKey(key: Bytes): Uint8Array {
@@ -63,17 +66,24 @@ function bytesOf(what: string, bytes: Bytes): Uint8Array {
 /** Reads what every request may say, and a write besides. */
 export function requestOf(
   verb: 'read' | 'write',
-  options: RequestOptions & WriteOptions,
+  options: ReadOptions & WriteOptions,
   defaults: RequestDefaults = DEFAULTS
 ): Request {
   checkNames('A request', options, requestOptions)
-  const { timeoutMs = TIMEOUT_MS, signal, durability = defaults.durability } = options
+  const { durability = defaults.durability, readRepair = defaults.readRepair } = options
+  const { timeoutMs = TIMEOUT_MS, signal } = options
   const level = options.level ?? (verb === 'read' ? defaults.readLevel : defaults.writeLevel)
   checkSignal(signal)
   checkDurability(durability)
+  checkReadRepair(readRepair)
   checkTimeout(timeoutMs)
-  const flush = durability === 'flush'
-  return { level: parseLevel(level), timeoutMs: Math.ceil(timeoutMs), signal, flush }
+  return {
+    level: parseLevel(level),
+    timeoutMs: Math.ceil(timeoutMs),
+    signal,
+    flush: durability === 'flush',
+    readRepair
+  }
 }
 
 const settleOptions = ['keys', 'level', 'timeoutMs', 'signal']

@@ -1,24 +1,44 @@
 /**
- * One read as a machine: whom to ask, when there are enough answers, what they add up to, and who
- * was behind. It knows no sockets and no clock; coordinator/ drives it.
+ * One read as a machine: whom to ask and for what, when there are enough answers, what they add up
+ * to, and who was behind. It knows no sockets and no clock; coordinator/ drives it.
  *
  *   asking ──answers──▶ reached ──result()
  *      └──nobody left to ask──▶ impossible
  *
  * Only a row or a proven absence counts. `unknown` (a replica that is being filled, or has lost the
  * row) and failures do not: the next candidate is asked instead.
+ *
+ * The first is asked for the whole row, the others for a digest if theirs is large. A digest counts
+ * once it is that of a row somebody sent, or of their join; where it is not, the row is fetched.
  */
 import type { NodeId } from '../util/node-id.ts'
 import { equal } from '../util/bytes.ts'
 import { encodeRow } from '../lattice/encode.ts'
 import { join, ROW_EMPTY, type Row } from '../lattice/row.ts'
+import { Digests } from './digests.ts'
 import { Tally, type Outcome } from './tally.ts'
 
 export type ReplicaAnswer =
-  | { readonly answer: 'row'; readonly row: Row }
+  | {
+      readonly answer: 'row'
+      readonly row: Row
+      /** As it is stored there, and its digest, where they are at hand. */
+      readonly bytes?: Uint8Array
+      readonly digest?: Uint8Array
+    }
   | { readonly answer: 'absent' }
+  | { readonly answer: 'digest'; readonly digest: Uint8Array }
   | { readonly answer: 'unknown' }
   | { readonly answer: 'failed'; readonly error: Error }
+
+/** An answer that says what the owner holds, or that it does not. */
+export type HeldAnswer = Exclude<ReplicaAnswer, { readonly answer: 'digest' }>
+
+export interface Ask {
+  readonly node: NodeId
+  /** Else a digest will do. */
+  readonly whole: boolean
+}
 
 export interface ReadOutcome {
   /** The join of all answers; `ROW_EMPTY` when every answer was an absence. */
@@ -30,16 +50,26 @@ export interface ReadOutcome {
 }
 
 export class Read {
-  readonly answers = new Map<NodeId, ReplicaAnswer>()
+  readonly answers = new Map<NodeId, HeldAnswer>()
   readonly needed: number
   readonly #tally: Tally
   readonly #candidates: NodeId[]
+  readonly #digests: Digests
+  /** Asked for the whole row and not late yet. */
+  readonly #awaited = new Set<NodeId>()
+  /** All that were sent, an absence as the empty row. */
+  readonly #rows: Row[] = []
 
   /** `candidates`: the owners that are alive, in the order to ask them; none twice. */
-  constructor(candidates: readonly NodeId[], needed: number) {
+  constructor(
+    candidates: readonly NodeId[],
+    needed: number,
+    digestOf: (row: Row) => Uint8Array = encodeRow
+  ) {
     this.needed = needed
     this.#candidates = [...candidates]
     this.#tally = new Tally([{ owners: candidates, needed }])
+    this.#digests = new Digests(digestOf)
   }
 
   get outcome(): Outcome {
@@ -55,19 +85,35 @@ export class Read {
   }
 
   /** Whom to ask at first. */
-  start(): readonly NodeId[] {
-    return this.#candidates.splice(0, this.needed)
+  start(): readonly Ask[] {
+    return this.#candidates.splice(0, this.needed).map((node, i) => this.#ask(node, i === 0))
   }
 
   /** One more owner to ask: because an answer did not count, or because one is slow. */
-  askNext(): NodeId | undefined {
-    return this.#candidates.shift()
+  askNext(): Ask | undefined {
+    const node = this.#candidates.shift()
+    return node && this.#ask(node, this.#rows.length === 0)
+  }
+
+  /** Those of whom the whole row is needed now, because their digest is that of no known row. */
+  fetch(): readonly Ask[] {
+    const none = this.#rows.length === 0
+    if (none && this.#awaited.size > 0) return []
+    const max = none ? 1 : Infinity
+    return this.#digests.fetch(max).map(node => this.#ask(node, true))
+  }
+
+  /** Its whole row is no longer waited for, should another be had. */
+  late(node: NodeId): void {
+    this.#awaited.delete(node)
   }
 
   answer(node: NodeId, answer: ReplicaAnswer): void {
-    this.answers.set(node, answer)
-    if (answer.answer === 'row' || answer.answer === 'absent') this.#tally.acknowledge(node)
-    else this.#tally.refuse(node, reasonOf(answer))
+    this.#awaited.delete(node)
+    this.#digests.forget(node)
+    if (answer.answer === 'digest') this.#digests.add(node, answer.digest)
+    else this.#hear(node, answer)
+    for (const [other, row] of this.#digests.take()) this.#count(other, { answer: 'row', row })
   }
 
   result(): ReadOutcome {
@@ -78,13 +124,41 @@ export class Read {
     const isBehind = (_: NodeId, i: number) => !equal(encodeRow(rows[i] as Row), bytes)
     return { row, answered, behind: answered.filter(isBehind) }
   }
+
+  #ask(node: NodeId, whole: boolean): Ask {
+    if (whole) this.#awaited.add(node)
+    return { node, whole }
+  }
+
+  #hear(node: NodeId, answer: HeldAnswer): void {
+    if (answer.answer === 'row' || answer.answer === 'absent') {
+      this.#count(node, answer)
+      this.#learn(rowOf(answer))
+    } else if (!this.#tally.acknowledged.has(node)) {
+      this.answers.set(node, answer)
+      this.#tally.refuse(node, reasonOf(answer))
+    }
+  }
+
+  #count(node: NodeId, answer: HeldAnswer): void {
+    this.answers.set(node, answer)
+    this.#tally.acknowledge(node)
+  }
+
+  /** An owner may hold this row, or already the join of all that were heard. */
+  #learn(row: Row): void {
+    const all = this.#rows
+    all.push(row)
+    this.#digests.learn(() => row)
+    if (all.length > 1) this.#digests.learn(() => all.reduce(join))
+  }
 }
 
-function rowOf(answer: ReplicaAnswer | undefined): Row {
+function rowOf(answer: HeldAnswer | undefined): Row {
   return answer?.answer === 'row' ? answer.row : ROW_EMPTY
 }
 
-function reasonOf(answer: ReplicaAnswer): Error {
+function reasonOf(answer: HeldAnswer): Error {
   if (answer.answer === 'failed') return answer.error
   return new Error('the replica does not know: it is being filled or has lost the row')
 }

@@ -177,7 +177,7 @@ export class Replica {
     // What is here of such a row may be less than was once acknowledged: it counts for nothing.
     if (!this.#isWhole(place)) return { answer: 'unknown' }
     const stored = this.rows.read(place)
-    if (stored !== undefined) return { answer: 'row', row: stored.row }
+    if (stored !== undefined) return { answer: 'row', ...stored }
     return { answer: this.#damaged.size > 0 ? 'unknown' : 'absent' }
   }
 

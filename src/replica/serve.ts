@@ -1,8 +1,15 @@
 /** What other owners may ask of this replica: apply changes, and read a row. */
 import { HearsayError } from '../errors.ts'
 import type { Protocol, Handler } from '../ports.ts'
-import { KEY_BYTES_MAX } from '../ring/row-key.ts'
-import { decodeApply, encodeReadAnswer, encodeRefusals, type Refusal } from '../wire/rows.ts'
+import type { ReplicaAnswer } from '../quorum/read.ts'
+import {
+  decodeApply,
+  decodeReadRequest,
+  encodeReadAnswer,
+  encodeRefusals,
+  type ReadRequest,
+  type Refusal
+} from '../wire/rows.ts'
 import type { Replica } from './replica.ts'
 
 /** Answers `apply` and `read` through `serve`, which has settled the question of views before. */
@@ -19,10 +26,19 @@ export function serveReplica(
     )
     return encodeRefusals(results.flatMap((result, index) => refusal(index, result)))
   })
-  serve('read', (from, key) => {
-    if (key.length === 0 || key.length > KEY_BYTES_MAX) throw malformed('a read', from)
-    return Promise.resolve(encodeReadAnswer(replica.read(key)))
+  serve('read', (from, body) => {
+    const request = decodeReadRequest(body)
+    if (request === undefined) throw malformed('a read', from)
+    return Promise.resolve(encodeReadAnswer(answerTo(request, replica.read(request.key))))
   })
+}
+
+/** A row that is larger than was asked for is answered with its digest alone. */
+function answerTo({ digestAboveBytes }: ReadRequest, held: ReplicaAnswer): ReplicaAnswer {
+  if (held.answer !== 'row' || digestAboveBytes === undefined) return held
+  const { bytes, digest } = held
+  const isLarge = bytes !== undefined && bytes.length > digestAboveBytes
+  return isLarge && digest !== undefined ? { answer: 'digest', digest } : held
 }
 
 function refusal(index: number, result: PromiseSettledResult<unknown>): Refusal[] {

@@ -8,6 +8,9 @@ import { KEY_BYTES_MAX } from '../ring/row-key.ts'
 import { isBytes, isCount, isTuple, pack, readList, unpack } from '../util/msgpack.ts'
 
 export const ITEMS_MAX = 4_096
+/** Of the digest of a row. */
+export const DIGEST_BYTES = 32
+const BYTES_MAX = 2 ** 32
 
 /** A row or a delta under its key, still encoded: what cannot be decoded is the receiver's to keep. */
 export interface ApplyItem {
@@ -48,13 +51,39 @@ export function decodeRefusals(bytes: Uint8Array): Refusal[] | undefined {
   return readList(unpack(bytes), ITEMS_MAX, readRefusal)
 }
 
+export interface ReadRequest {
+  readonly key: Uint8Array
+  /** A row of more bytes is answered with its digest; `undefined` asks for it whatever its size. */
+  readonly digestAboveBytes: number | undefined
+}
+
+export function encodeReadRequest({ key, digestAboveBytes }: ReadRequest): Uint8Array {
+  return pack([key, digestAboveBytes ?? null])
+}
+
+export function decodeReadRequest(bytes: Uint8Array): ReadRequest | undefined {
+  const fields = unpack(bytes)
+  if (!isTuple(fields, 2)) return undefined
+  const [key, above] = fields
+  if (!isBytes(key) || key.length === 0 || key.length > KEY_BYTES_MAX) return undefined
+  if (above === null) return { key, digestAboveBytes: undefined }
+  return isCount(above, BYTES_MAX) ? { key, digestAboveBytes: above } : undefined
+}
+
+/** A row as its bytes, a digest as the only one in a list, anything else by its name. */
 export function encodeReadAnswer(answer: ReplicaAnswer): Uint8Array {
-  return pack(answer.answer === 'row' ? encodeRow(answer.row) : answer.answer)
+  if (answer.answer === 'row') return pack(answer.bytes ?? encodeRow(answer.row))
+  return pack(answer.answer === 'digest' ? [answer.digest] : answer.answer)
 }
 
 export function decodeReadAnswer(bytes: Uint8Array): ReplicaAnswer | undefined {
   const field = unpack(bytes)
   if (field === 'absent' || field === 'unknown') return { answer: field }
+  if (isTuple(field, 1)) {
+    const [digest] = field
+    const isDigest = isBytes(digest) && digest.length === DIGEST_BYTES
+    return isDigest ? { answer: 'digest', digest } : undefined
+  }
   const row = isBytes(field) ? decodeRow(field) : undefined
   return row && { answer: 'row', row }
 }

@@ -41,7 +41,7 @@ async function status(call: Call, io: Io): Promise<number> {
 /** For people; programs use `--json`. */
 export function statusText(status: Status, clusterSync?: ClusterSync): string {
   const { id, cluster, state, n, rows, root, fillingSlots, quarantined, paused } = status
-  const { readLevel, writeLevel, durability } = status.defaults
+  const { readLevel, writeLevel, durability, readRepair } = status.defaults
   const facts = [
     ['node', `${id} (${state})`],
     ['cluster', `${cluster}, replication factor ${n}`],
@@ -50,7 +50,10 @@ export function statusText(status: Status, clusterSync?: ClusterSync): string {
     ['in sync', syncText(status.sync)],
     ...(clusterSync === undefined ? [] : [['', clusterText(clusterSync)]]),
     ['filling', fillingSlots > 0 ? `${fillingSlots} slots still to come` : 'no'],
-    ['levels', `read ${readLevel}, write ${writeLevel}, durability ${durability}`],
+    [
+      'levels',
+      `read ${readLevel}, write ${writeLevel}, durability ${durability}, read repair ${readRepair}`
+    ],
     ['paused', paused.length > 0 ? paused.join(', ') : 'nothing']
   ]
   const lines = facts.map(([name, value]) => `${(name as string).padEnd(9)}${value}`)

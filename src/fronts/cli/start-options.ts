@@ -1,5 +1,5 @@
 /** The options of start: what they are, and what they mean. */
-import { parseLevel, type Durability, type NodeOptions } from '../../index.ts'
+import { parseLevel, type Durability, type NodeOptions, type ReadRepairMode } from '../../index.ts'
 import { dataOption, UsageError, type Call, type Option } from './command.ts'
 import type { RunningInit } from './running.ts'
 
@@ -37,6 +37,12 @@ export const startOptions: readonly Option[] = [
     text: 'what an acknowledged write survives: the process, or the loss of power too',
     default: 'commit'
   },
+  {
+    name: 'read-repair',
+    value: 'MODE',
+    text: 'what reads do about replicas that are behind: blocking, async or off',
+    default: 'blocking'
+  },
   { name: 'json', text: 'print events as JSON, one a line' },
   { name: 'verbose', text: 'print what happens inside to standard error' }
 ]
@@ -60,6 +66,7 @@ export function readStart(
       ...readLevel('readLevel', call.text('read-level')),
       ...readLevel('writeLevel', call.text('write-level')),
       durability: readDurability(call.text('durability') as string),
+      readRepair: readRepairMode(call.text('read-repair') as string),
       log
     },
     redis: readPort('redis', call),
@@ -75,6 +82,11 @@ function readLevel(name: 'readLevel' | 'writeLevel', text: string | undefined): 
 function readDurability(text: string): Durability {
   if (text === 'commit' || text === 'flush') return text
   throw new UsageError(`--durability ${text} is neither commit nor flush.`)
+}
+
+function readRepairMode(text: string): ReadRepairMode {
+  if (text === 'blocking' || text === 'async' || text === 'off') return text
+  throw new UsageError(`--read-repair ${text} is neither blocking, async nor off.`)
 }
 
 function readPort(name: string, call: Call): number | null {

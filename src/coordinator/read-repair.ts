@@ -1,0 +1,81 @@
+/**
+ * Brings owners that answered a read with less up to date: before the caller gets the answer
+ * (`blocking`), afterwards (`async`), or not at all (`off`, which leaves it to hints and
+ * anti-entropy). Nobody else is written to, so converged data causes no writes.
+ *
+ * What runs afterwards is bounded: beyond so many repairs, or so many bytes of rows, further ones are
+ * left out and counted.
+ */
+import { encodeRow } from '../lattice/encode.ts'
+import type { ReadRepairMode } from '../options.ts'
+import type { Meter } from '../ports.ts'
+import type { ReadOutcome } from '../quorum/read.ts'
+import type { NodeId } from '../util/node-id.ts'
+import { GRACE_MS } from './deadline.ts'
+import type { Fanout } from './fanout.ts'
+
+export interface ReadRepairComponents {
+  readonly fanout: Fanout
+  readonly meter: Meter
+}
+
+export interface RepairRequest {
+  readonly key: Uint8Array
+  readonly mode: ReadRepairMode
+  readonly timeoutMs: number
+}
+
+export const REPAIRS_MAX = 256
+export const REPAIR_BYTES_MAX = 16 * 1024 * 1024
+
+export class ReadRepair {
+  readonly #components: ReadRepairComponents
+  #underWay = 0
+  #bytes = 0
+
+  constructor(components: ReadRepairComponents) {
+    this.#components = components
+  }
+
+  /** Resolves with who has the joined row now that had less before: with nobody unless blocking. */
+  async run({ row, behind }: ReadOutcome, request: RepairRequest): Promise<readonly NodeId[]> {
+    if (behind.length === 0 || request.mode === 'off') return []
+    const bytes = encodeRow(row)
+    if (request.mode === 'blocking') return this.#send(behind, bytes, request)
+    this.#sendLater(behind, bytes, request)
+    return []
+  }
+
+  #sendLater(behind: readonly NodeId[], bytes: Uint8Array, request: RepairRequest): void {
+    const { meter } = this.#components
+    if (this.#underWay >= REPAIRS_MAX || this.#bytes + bytes.length > REPAIR_BYTES_MAX) {
+      meter.count('read-repair.no-room', behind.length)
+      return
+    }
+    this.#underWay++
+    this.#bytes += bytes.length
+    meter.count('read-repair.later', behind.length)
+    void this.#send(behind, bytes, request).finally(() => {
+      this.#underWay--
+      this.#bytes -= bytes.length
+    })
+  }
+
+  /** Never rejects. */
+  async #send(
+    behind: readonly NodeId[],
+    bytes: Uint8Array,
+    { key, timeoutMs }: RepairRequest
+  ): Promise<NodeId[]> {
+    const { fanout, meter } = this.#components
+    const items = [{ key, kind: 'row' as const, bytes }]
+    const options = { deadlineMs: timeoutMs + GRACE_MS }
+    const results = await Promise.allSettled(
+      behind.map(node => fanout.apply(node, { flush: false, items }, options))
+    )
+    const repaired = behind.filter((_, i) => results[i]?.status === 'fulfilled')
+    meter.count('read-repair.rows', repaired.length)
+    meter.count('read-repair.failed', behind.length - repaired.length)
+    return repaired
+  }
+}
