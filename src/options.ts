@@ -153,8 +153,18 @@ export interface ExchangeReport {
   readonly equal: boolean
   readonly rowsSent: number
   readonly rowsReceived: number
+  /** Rows in which the two sides were found to differ. Moved over differed is the amplification. */
+  readonly rowsDiffered: number
+  /** Rows read from disk on both sides, to compare, to send and to join. */
+  readonly rowsRead: number
+  /** Of all that was sent and received, keys and rows. */
+  readonly rowBytes: number
+  /** Of all that was sent and received, the rest. */
+  readonly overheadBytes: number
   readonly bytesSent: number
   readonly bytesReceived: number
+  readonly messages: number
+  /** Messages that waited for each other; some are under way at the same time. */
   readonly roundTrips: number
   /** Rows that differed, by key; at most 100. */
   readonly keys: readonly Uint8Array[]

@@ -1,12 +1,22 @@
 import fc from 'fast-check'
 import t from 'tap'
 import {
+  READ_BYTES_A_TURN,
+  READ_ROWS_A_TURN,
+  ROWS_A_MESSAGE
+} from '../src/digest/exchange-budget.ts'
+import {
+  HASHES_A_MESSAGE,
+  LISTS_A_MESSAGE,
   SLOT_TREE,
+  WANTS_A_MESSAGE,
   type ExchangeAnswer,
-  type ExchangeRequest
+  type ExchangeRequest,
+  type HashBlock,
+  type RowList
 } from '../src/digest/exchange-message.ts'
-import { Initiator, respond } from '../src/digest/exchange.ts'
-import { LISTED_A_MESSAGE, READ_BYTES_AT_ONCE } from '../src/digest/exchange-budget.ts'
+import { respond } from '../src/digest/exchange-respond.ts'
+import { Initiator, type ExchangeStep, type InitiatorInit } from '../src/digest/exchange.ts'
 import {
   HearsayError,
   QuorumFailedError,
@@ -19,6 +29,7 @@ import { timeOf } from '../src/lattice/hlc.ts'
 import { assign, joinDelta, ROW_EMPTY } from '../src/lattice/row.ts'
 import { concat, hex, utf8 } from '../src/util/bytes.ts'
 import type { NodeId } from '../src/util/node-id.ts'
+import { finish } from '../src/util/sliced.ts'
 import {
   decodeExchangeAnswer,
   decodeExchangeRequest,
@@ -86,10 +97,12 @@ t.test('an exchange', async t => {
     await fc.assert(
       fc.asyncProperty(kinds, fc.integer({ min: 1, max: 4 }), async (kinds, tagged) => {
         const [here, there] = await pairOf(kinds, tagged)
-        const { rows, complete } = await walk(here, there)
+        const { rows, complete, rowsDiffered } = await walk(here, there)
         if (!same(here, there)) throw new Error('the sides differ')
         const most = kinds.reduce((sum, kind) => sum + travels(kind), 0)
         if (rows > most) throw new Error(`${rows} rows moved and ${most} would do`)
+        const differ = kinds.filter(kind => kind !== 'same').length
+        if (rowsDiffered !== differ) throw new Error(`${rowsDiffered} of ${differ} were found`)
         if (!complete) throw new Error('it says that something is missing')
         const again = await walk(there, here)
         if (!again.equal || again.roundTrips !== 1) throw new Error('they still find a difference')
@@ -157,7 +170,7 @@ t.test('an exchange', async t => {
   })
 
   t.test('fills an empty side with a slot that is too large for one message', async t => {
-    const count = LISTED_A_MESSAGE + 500
+    const count = 2 * ROWS_A_MESSAGE + 500
     for (const direction of ['pull', 'push'] as const) {
       const [full, empty] = await pairOf(
         Array.from({ length: count }, () => 'only here'),
@@ -211,11 +224,6 @@ t.test('an exchange', async t => {
     t.ok(same(here, there))
   })
 
-  const sized = (by: number, size: number, at = 0) => {
-    const dot = { actor: actor(by), time: timeOf(NOON + at) }
-    return encodeRow(joinDelta(ROW_EMPTY, assign(ROW_EMPTY, new Uint8Array(size), dot)))
-  }
-
   t.test('puts no second large row into a message, whatever it is asked for', async t => {
     const [here, there] = await pairOf([])
     const size = 1_000_000
@@ -244,16 +252,22 @@ t.test('an exchange', async t => {
     const later = sized(1, 5, 1)
     const sent = new Map<string, number>()
     const initiator = new Initiator(here.own)
-    for (let step = initiator.next(); step.do !== 'done'; step = initiator.next()) {
-      if (step.do === 'settle') continue
-      for (const { key, bytes } of step.message.rows) sent.set(hex(key), bytes.length)
-      if (sent.size === 1)
+    let asked: (ExchangeRequest & { id: number })[] = []
+    for (let step = finish(initiator.next()); step.do !== 'done'; step = finish(initiator.next())) {
+      if (step.do === 'send') {
+        asked.push({ id: step.id, ...step.message })
+        for (const { key, bytes } of step.message.rows) sent.set(hex(key), bytes.length)
+        if (sent.size !== 1) continue
         await applyTo(
           here,
           keys.map(key => ({ key, bytes: later }))
         )
-      const bytes = await answer(there, encodeExchangeRequest(step.message))
-      initiator.receive(decodeExchangeAnswer(bytes) as ExchangeAnswer)
+      }
+      for (const { id, ...message } of asked) {
+        const bytes = await answer(there, encodeExchangeRequest(message))
+        finish(initiator.receive(id, decodeExchangeAnswer(bytes) as ExchangeAnswer))
+      }
+      asked = []
     }
     const [first, ...others] = sent.values()
     t.ok(first && first > 900_000)
@@ -263,37 +277,55 @@ t.test('an exchange', async t => {
     )
   })
 
-  t.test('reads no more of large rows in one turn than it may, on either side', async t => {
-    for (const direction of ['pull', 'push'] as const) {
-      const [full, empty] = await pairOf([])
-      const size = 1_000_000
-      const rows = Array.from({ length: 30 }, (_, i) => ({
-        key: utf8(`${i}`),
+  t.test('reads no more in one turn than it may, on either side', async t => {
+    for (const size of [10, 300_000]) {
+      const [here, there] = await pairOf([])
+      const rows = Array.from({ length: size > 10 ? 30 : 3_000 }, (_, i) => ({
+        key: utf8(`{t}${i}`),
         bytes: sized(1, size)
       }))
-      await applyTo(full, rows)
-      let [read, most] = [0, 0]
-      const leaf = (...place: [number, number, number]) =>
-        Array.from(full.own.rows.leaf(...place), row => {
-          read += row.bytes.length
-          return row
-        })
-      const turn = () => {
-        most = Math.max(most, read)
-        read = 0
+      await applyTo(here, rows)
+      await applyTo(there, rows.slice(1))
+      let [bytes, count] = [0, 0]
+      const watch = (side: Side): Side => {
+        const { rows } = side.own
+        const reader = {
+          *leaf(...place: Parameters<typeof rows.leaf>) {
+            for (const row of rows.leaf(...place)) {
+              bytes += row.bytes.length
+              count++
+              yield row
+            }
+          },
+          byToken: rows.byToken.bind(rows),
+          locate: rows.locate.bind(rows)
+        }
+        return { ...side, own: { ...side.own, rows: reader } }
       }
-      const { forest, group, rows: reader } = full.own
-      const byToken = reader.byToken.bind(reader)
-      const locate = reader.locate.bind(reader)
-      const own = { forest, group, rows: { leaf, byToken, locate } }
-      const watched = { ...full, own }
-      const wire = { request: turn, answer: turn }
-      const walked = await (direction === 'pull'
-        ? walk(empty, watched, wire)
-        : walk(watched, empty, wire))
-      t.ok(sameRoots(full, empty))
-      t.match(walked, { rows: 30, complete: true })
-      t.ok(most > size && most <= READ_BYTES_AT_ONCE + 1.1 * size, `${most} bytes, ${direction}`)
+      const turns = (work: Generator<void, unknown, void>) => {
+        for (;;) {
+          ;[bytes, count] = [0, 0]
+          const { done, value } = work.next()
+          if (bytes > READ_BYTES_A_TURN + 2 * size) throw new Error(`${bytes} bytes`)
+          // One more is read to see that it is too many.
+          if (count > READ_ROWS_A_TURN + 1) throw new Error(`${count} rows`)
+          if (done === true) return value
+        }
+      }
+      const [a, b] = [watch(here), watch(there)]
+      const initiator = new Initiator(a.own)
+      let moved = 0
+      for (;;) {
+        const step = turns(initiator.next()) as ReturnType<typeof finish<ExchangeStep>>
+        if (step.do === 'done') break
+        if (step.do !== 'send') continue
+        const { message, id } = step
+        const joined = await applyTo(there, message.rows)
+        moved += message.rows.length
+        turns(initiator.receive(id, turns(respond(b.own, message, joined)) as ExchangeAnswer))
+      }
+      t.ok(sameRoots(here, there))
+      t.equal(moved, 1)
     }
   })
 
@@ -320,21 +352,88 @@ t.test('an exchange', async t => {
     t.pass()
   })
 
-  t.test('does not list what became equal while it waited', async t => {
-    const [here, there] = await pairOf(['only here', 'same', 'same'])
-    const initiator = new Initiator(here.own)
-    const listed: number[] = []
-    for (let step = initiator.next(); step.do !== 'done'; step = initiator.next()) {
-      if (step.do === 'settle') await walk(here, there)
-      else {
-        const bytes = await answer(there, encodeExchangeRequest(step.message))
-        const received = decodeExchangeAnswer(bytes) as ExchangeAnswer
-        listed.push(received.leaves.length)
-        initiator.receive(received)
-      }
+  t.test('lists nothing of what became equal while it waited', async t => {
+    for (const kind of ['newer here', 'newer there', 'only there', 'concurrent'] as const) {
+      const [here, there] = await pairOf([kind, 'same'], 1e9)
+      const settle = () => walk(here, there)
+      const walked = await walk(here, there, { settle })
+      t.equal(walked.rows, 0, kind)
+      // What changed on this side can be seen without asking.
+      if (kind.endsWith('there')) t.equal(walked.rowsRead, 0, kind)
     }
-    t.ok(listed.length > 1)
-    t.same(new Set(listed), new Set([0]))
+  })
+
+  t.test(
+    'moves no write that reached one side before it and the other while it waited',
+    async t => {
+      const held = fc.array(fc.constantFrom<Kind>('same', 'newer here', 'only there'), {
+        maxLength: 40
+      })
+      const write = fc.record({ key: fc.nat(60), first: fc.boolean() })
+      const writes = fc.array(write, { minLength: 1, maxLength: 20 })
+      await fc.assert(
+        fc.asyncProperty(held, writes, async (kinds, writes) => {
+          const [here, there] = await pairOf(kinds, 1)
+          const made = writes.map(({ key, first }, i) => ({
+            sides: first ? [here, there] : [there, here],
+            row: { key: utf8(`{one slot}w${key}`), bytes: sized(3, 20, 9_000 + i) }
+          }))
+          const deliver = async (to: number) => {
+            for (const { sides, row } of made) await applyTo(sides[to] as Side, [row])
+          }
+          await deliver(0)
+          const walked = await walk(here, there, { settle: () => deliver(1) })
+          const most = kinds.filter(kind => kind !== 'same').length
+          if (walked.rows > most) throw new Error(`${walked.rows} rows moved of ${most}`)
+          if (!same(here, there)) throw new Error('the sides differ')
+        }),
+        { numRuns: 30 }
+      )
+      t.pass()
+    }
+  )
+
+  t.test('finds with another salt what looks the same with one', async t => {
+    const [here, there] = await pairOf(['same', 'newer here', 'only there'], 1)
+    /** A side whose hashes and digests all look alike in the first of their parts. */
+    const blind = (side: Side): Side => {
+      const { forest, group, rows } = side.own
+      const blinded = (hashes: Uint8Array) => hashes.map((byte, i) => (i % 32 < 4 ? 0 : byte))
+      const own = {
+        rows,
+        forest: Object.assign(Object.create(forest) as typeof forest, {
+          depth: (slot: number) => forest.depth(slot),
+          rows: (slot: number) => forest.rows(slot),
+          level: (...place: Parameters<typeof forest.level>) => blinded(forest.level(...place))
+        }),
+        group: {
+          slots: group.slots,
+          depth: group.depth,
+          root: () => group.root(),
+          free: () => group.free(),
+          level: (...place: Parameters<typeof group.level>) => blinded(group.level(...place))
+        }
+      }
+      return { ...side, own }
+    }
+    const [a, b] = [blind(here), blind(there)]
+    const unseen = await walk(a, b, {}, { salt: 0 })
+    t.match(unseen, { equal: false, rows: 0 })
+    t.match(await walk(a, b, {}, { salt: 1 }), { rows: 2 })
+    t.ok(same(here, there))
+  })
+
+  t.test('keeps to six round trips after the root, whatever differs', async t => {
+    for (const some of [1, 50, 2_000]) {
+      const all: Kind[] = Array.from({ length: 6_000 }, (_, i) =>
+        i % Math.floor(6_000 / some) === 0 ? 'newer there' : 'same'
+      )
+      const [here, there] = await pairOf(all, 1e9)
+      const { roundTrips, rows } = await walk(here, there)
+      t.equal(rows, all.filter(kind => kind !== 'same').length)
+      // The first is the root, and one more shows that the roots are equal then.
+      t.ok(roundTrips + 1 <= 1 + 6, `${roundTrips} for ${some}`)
+    }
   })
 
   t.test('goes on while rows change under it', async t => {
@@ -360,14 +459,19 @@ t.test('an exchange', async t => {
 })
 
 /** Plays an initiator against whatever answers; how many messages it took, and the error at its end. */
-async function against(side: Side, peer: (n: number, request: ExchangeRequest) => ExchangeAnswer) {
-  const initiator = new Initiator(side.own)
+async function against(
+  side: Side,
+  peer: (n: number, request: ExchangeRequest) => ExchangeAnswer,
+  init: InitiatorInit = {}
+) {
+  const initiator = new Initiator(side.own, init)
   for (let n = 0; n < 20_000; n++) {
     try {
-      const step = initiator.next()
+      const step = finish(initiator.next())
       if (step.do === 'done') return { n, error: undefined, complete: initiator.complete }
       if (step.do === 'settle') continue
-      const rows = initiator.receive(peer(n, step.message))
+      if (step.do === 'wait') throw new Error('it waits for what was answered')
+      const rows = finish(initiator.receive(step.id, peer(n, step.message)))
       const results = await Promise.allSettled(
         rows.map(({ key, bytes }) => side.replica.apply(key, 'row', bytes))
       )
@@ -381,25 +485,30 @@ async function against(side: Side, peer: (n: number, request: ExchangeRequest) =
 
 const NOTHING: ExchangeAnswer = {
   hashes: [],
-  leaves: [],
-  rows: [],
+  listsDone: 0,
+  from: undefined,
+  found: [],
   wantsDone: 0,
-  hashesDone: 0,
-  from: 0,
-  partial: false
+  rows: [],
+  partial: false,
+  rowsRead: 0
 }
 
 t.test('against a peer that does not follow the protocol, an exchange ends', async t => {
   const some = Array.from({ length: 200 }, (_, i) => KINDS[i % 10] as Kind)
-  const token = (n: number) => {
-    const out = new Uint8Array(8)
-    new DataView(out.buffer).setUint32(4, n)
+  const token = (n: number, length = 8) => {
+    const out = new Uint8Array(length)
+    new DataView(out.buffer).setUint32(length - 4, n)
     return out
+  }
+  const leafOf = (side: Side, n: number): HashBlock => {
+    const tree = side.replica.rows.locate(utf8('{one slot}')).slot
+    return { tree, depth: 0, level: 0, first: 0, hashes: token(n, 4) }
   }
 
   t.test('when it begins at the root again and again', async t => {
     const [side] = await pairOf(some)
-    const root = { tree: SLOT_TREE, depth: 14, level: 0, first: 0, hashes: token(1) }
+    const root = { tree: SLOT_TREE, depth: 14, level: 0, first: 0, hashes: token(1, 4) }
     const { error } = await against(side, () => ({ ...NOTHING, hashes: [root] }))
     t.match(error, { code: 'ERR_PROTOCOL' })
   })
@@ -413,12 +522,13 @@ t.test('against a peer that does not follow the protocol, an exchange ends', asy
     const below = (tree: number, depth: number, level: number, first: number) => {
       const next = Math.min(level + 4, depth)
       const count = 2 ** (next - level)
-      const hashes = concat(Array.from({ length: count }, () => token(made++)))
+      const hashes = concat(Array.from({ length: count }, () => token(made++, 4)))
       return { tree, depth, level: next, first: first * count, hashes }
     }
-    const { error, n } = await against(side, (_, { hashes }) => {
+    const { error, complete, n } = await against(side, (_, { root, hashes }) => {
+      if (root !== undefined) return { ...NOTHING, hashes: [below(SLOT_TREE, 9, 0, 0)] }
       const positions = hashes.flatMap(block =>
-        Array.from({ length: block.hashes.length / 8 }, (_, i) => ({
+        Array.from({ length: block.hashes.length / 4 }, (_, i) => ({
           ...block,
           first: block.first + i
         }))
@@ -428,10 +538,17 @@ t.test('against a peer that does not follow the protocol, an exchange ends', asy
           ? below(Math.min(first, slots.length - 1), 0, 0, 0)
           : below(tree, depth, level, first)
       )
-      return { ...NOTHING, hashes: blocks, hashesDone: hashes.length }
+      return { ...NOTHING, hashes: blocks }
     })
-    t.match(error, { code: 'ERR_PROTOCOL' })
+    t.match({ error, complete }, { error: undefined, complete: false })
     t.ok(n > 3, `${n} messages`)
+  })
+
+  t.test('when it shows one node again and again', async t => {
+    const [side] = await pairOf(some)
+    const hashes = Array.from({ length: 100 }, (_, i) => leafOf(side, i))
+    const { error } = await against(side, () => ({ ...NOTHING, hashes }))
+    t.match(error, { code: 'ERR_PROTOCOL', message: /more hashes than there are/ })
   })
 
   t.test('when it answers nothing to anything', async t => {
@@ -440,52 +557,74 @@ t.test('against a peer that does not follow the protocol, an exchange ends', asy
     const result = await against(side, (_, request) => {
       if (!first) return NOTHING
       first = false
-      const leaf = { tree: side.replica.rows.locate(utf8('{one slot}')).slot, depth: 0, level: 0 }
-      t.equal(request.hashes.length, 1)
-      return { ...NOTHING, hashes: [{ ...leaf, first: 0, hashes: token(1) }] }
+      t.ok(request.root)
+      return { ...NOTHING, hashes: [leafOf(side, 1)] }
     })
     t.match(result, { error: undefined, complete: false })
   })
 
-  t.test('when it lists what was not asked about', async t => {
+  t.test('when it speaks of lists, rows or slots that it was not asked about', async t => {
     const [side] = await pairOf(some)
-    const leaf = { tree: 0, depth: 0, leaf: 0, rows: [] }
-    const { error } = await against(side, () => ({ ...NOTHING, leaves: [leaf] }))
-    t.match(error, { code: 'ERR_PROTOCOL' })
+    const wrong: [Partial<ExchangeAnswer>, string][] = [
+      [{ found: [{ index: 100_000, newest: 1n }] }, 'finds rows that were not listed'],
+      [{ listsDone: 2 }, 'more lists than it was sent'],
+      [{ found: Array.from({ length: 9_999 }, () => ({ index: 0, newest: 1n })) }, 'more rows']
+    ]
+    for (const [answer, message] of wrong) {
+      const { error } = await against(side, n =>
+        n === 0 ? { ...NOTHING, hashes: [leafOf(side, 1)] } : { ...NOTHING, ...answer }
+      )
+      t.match(error, { code: 'ERR_PROTOCOL', message: new RegExp(message) })
+    }
+    const few = await createSide(Uint16Array.of(1, 2))
+    const block = { ...leafOf(side, 1), tree: 2 }
+    t.match((await against(few, () => ({ ...NOTHING, hashes: [block] }))).error, {
+      code: 'ERR_PROTOCOL'
+    })
+    const root = few.own.group.root().map(byte => byte ^ 1)
+    t.equal(finish(respond(few.own, { ...ASKED, root })).hashes.length, 1)
+    for (const asked of [{ hashes: [block] }, { lists: [{ ...LIST, tree: 2 }] }, { wants: [WANT] }])
+      t.throws(() => finish(respond(few.own, { ...ASKED, ...asked })), { code: 'ERR_PROTOCOL' })
   })
 
-  t.test('when it lists rows that it then does not give, or gives others without end', async t => {
-    for (const gives of [0, 1]) {
-      const [side] = await pairOf(some)
-      const { slot } = side.replica.rows.locate(utf8('{one slot}'))
-      let made = 0
-      const result = await against(side, (n, { confirmed, hashes, wants }) => {
-        const block = { tree: slot, depth: 0, level: 0, first: 0, hashes: token(n) }
-        if (n === 0) return { ...NOTHING, hashes: [block] }
-        const dot = { actor: actor(4), time: timeOf(NOON + made++) }
-        const bytes = encodeRow(joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('v'), dot)))
-        const rows = [{ key: utf8('{one slot}0'), bytes }]
-        if (!confirmed) return { ...NOTHING, rows, wantsDone: gives * Math.min(1, wants.length) }
-        const { tree, depth, first } = hashes[0] as { tree: number; depth: number; first: number }
-        const listed = Array.from({ length: 100 }, (_, i) => {
-          return { token: token(i), check: token(i), newest: timeOf(NOON + 60_000) }
+  t.test(
+    'when it has found rows that it then does not give, or gives others without end',
+    async t => {
+      for (const gives of [0, 1]) {
+        const [side] = await pairOf(some)
+        let made = 0
+        const result = await against(side, (n, { lists, wants }) => {
+          if (n === 0) return { ...NOTHING, hashes: [leafOf(side, n)] }
+          const dot = { actor: actor(4), time: timeOf(NOON + made++) }
+          const bytes = encodeRow(joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('v'), dot)))
+          const rows = [{ key: utf8('{one slot}0'), bytes }]
+          if (lists.length === 0)
+            return { ...NOTHING, rows, wantsDone: gives * Math.min(1, wants.length) }
+          const found = Array.from({ length: lists[0]!.rows.length / 8 }, (_, index) => {
+            return { index, newest: timeOf(NOON + 60_000) }
+          })
+          return { ...NOTHING, rows, found, listsDone: lists.length }
         })
-        const leaf = { tree, depth, leaf: first, rows: listed }
-        return { ...NOTHING, rows, leaves: [leaf], hashesDone: hashes.length }
-      })
-      t.equal(result.error, undefined)
-      t.ok(made > 1)
+        t.equal(result.error, undefined)
+        t.ok(made > 1)
+      }
     }
-  })
+  )
 
   t.test('when it never comes to the end of a list', async t => {
     const [side] = await pairOf(some)
-    const { slot } = side.replica.rows.locate(utf8('{one slot}'))
-    const result = await against(side, (n, { from }) => {
-      const block = { tree: slot, depth: 0, level: 0, first: 0, hashes: token(n) }
-      return n === 0 ? { ...NOTHING, hashes: [block] } : { ...NOTHING, from: Math.max(7, from) }
-    })
-    t.match(result, { error: undefined, complete: false })
+    const row = { key: utf8('{one slot}0'), bytes: sized(1, 10) }
+    let n = 0
+    const peer = (_: number, { root }: ExchangeRequest): ExchangeAnswer =>
+      root
+        ? { ...NOTHING, hashes: [leafOf(side, 1)] }
+        : { ...NOTHING, from: token(n++), rows: [row] }
+    const endless = await against(side, peer, { messagesMax: 50 })
+    t.match(endless.error, { code: 'ERR_PROTOCOL', message: /never comes to an end/ })
+    t.equal(n, 49)
+    const idle = (_: number, { root }: ExchangeRequest): ExchangeAnswer =>
+      root ? { ...NOTHING, hashes: [leafOf(side, 1)] } : { ...NOTHING, from: token(n++) }
+    t.match(await against(side, idle), { error: undefined, complete: false })
   })
 
   t.test('when it answers anything at all that can be read', async t => {
@@ -508,10 +647,11 @@ t.test('against a peer that does not follow the protocol, an exchange ends', asy
     const [side, other] = await pairOf(some)
     const { request } = messages()
     let [answered, refused] = [0, 0]
+    const slots = Uint16Array.from({ length: 10_124 }, (_, i) => i)
+    const own = { ...side.own, group: side.own.forest.group(slots) }
     const ask = async (asked: ExchangeRequest) => {
       try {
-        const finish = respond(side.own, asked)
-        encodeExchangeAnswer(finish([]))
+        encodeExchangeAnswer(finish(respond(own, asked)))
         answered++
       } catch (error) {
         if (!(error instanceof HearsayError)) throw error
@@ -526,14 +666,30 @@ t.test('against a peer that does not follow the protocol, an exchange ends', asy
     await walk(side, other)
     t.ok(same(side, other))
   })
-
-  t.test('nor does it ask for lists of many leaves in one', async t => {
-    const [side] = await pairOf(some)
-    const block = { tree: SLOT_TREE, depth: 14, level: 1, first: 0, hashes: new Uint8Array(16) }
-    const asked = { confirmed: true, hashes: [block], from: 0, wants: [], rows: [] }
-    t.throws(() => respond(side.own, asked), { code: 'ERR_PROTOCOL' })
-  })
 })
+
+const ASKED: ExchangeRequest = {
+  salt: 0,
+  root: undefined,
+  hashes: [],
+  lists: [],
+  wants: [],
+  rows: []
+}
+const WANT = { tree: 2, token: new Uint8Array(8) }
+const LIST: RowList = {
+  tree: 0,
+  depth: 0,
+  leaf: 0,
+  from: undefined,
+  to: undefined,
+  rows: new Uint8Array()
+}
+
+const sized = (by: number, size: number, at = 0) => {
+  const dot = { actor: actor(by), time: timeOf(NOON + at) }
+  return encodeRow(joinDelta(ROW_EMPTY, assign(ROW_EMPTY, new Uint8Array(size), dot)))
+}
 
 /** Messages within the shapes that decode. */
 function messages() {
@@ -550,20 +706,25 @@ function messages() {
           level: fc.constant(level),
           first: fc.constant(first),
           hashes: fc
-            .integer({ min: 1, max: Math.min(20, 2 ** level - first) })
-            .chain(count => bytes(count * 8))
+            .integer({
+              min: level === 0 && tree >= 0 ? 0 : 1,
+              max: Math.min(20, 2 ** level - first)
+            })
+            .chain(count => bytes(count * 4))
         })
       )
     )
   )
-  const newest = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
-  const summary = fc.record({ token: bytes(8), check: bytes(8), newest })
-  const leaf = fc.tuple(fc.nat(16_383), depth).chain(([tree, depth]) =>
+  const newest = fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), { nil: undefined })
+  const maybeToken = fc.option(bytes(8), { nil: undefined })
+  const list = fc.tuple(fc.nat(16_383), depth).chain(([tree, depth]) =>
     fc.record({
       tree: fc.constant(tree),
       depth: fc.constant(depth),
       leaf: inLevel(depth),
-      rows: fc.array(summary, { maxLength: 5 })
+      from: maybeToken,
+      to: maybeToken,
+      rows: fc.nat(5).chain(count => bytes(count * 8))
     })
   )
   const row = fc.record({
@@ -572,20 +733,22 @@ function messages() {
   })
   const few = { maxLength: 4 }
   const request = fc.record({
-    confirmed: fc.boolean(),
+    salt: fc.nat(7),
+    root: fc.option(bytes(32), { nil: undefined }),
     hashes: fc.array(block, few),
-    from: fc.nat(2 ** 16),
+    lists: fc.array(list, few),
     wants: fc.array(fc.record({ tree: fc.nat(16_383), token: bytes(8) }), few),
     rows: fc.array(row, few)
   })
   const answer = fc.record({
     hashes: fc.array(block, few),
-    leaves: fc.array(leaf, few),
-    rows: fc.array(row, few),
+    listsDone: fc.nat(4_096),
+    from: maybeToken,
+    found: fc.array(fc.record({ index: fc.nat(65_535), newest }), few),
     wantsDone: fc.nat(512),
-    hashesDone: fc.nat(4_096),
-    from: fc.nat(2 ** 16),
-    partial: fc.boolean()
+    rows: fc.array(row, few),
+    partial: fc.boolean(),
+    rowsRead: fc.nat(9_999)
   })
   return { request, answer }
 }
@@ -749,29 +912,41 @@ t.test('on the wire', async t => {
   })
 
   t.test('absurd counts, depths and positions are refused', async t => {
-    const block = { tree: 0, depth: 4, level: 2, first: 0, hashes: new Uint8Array(8) }
-    const base = { confirmed: false, hashes: [block], from: 0, wants: [], rows: [] }
+    const block = { tree: 0, depth: 4, level: 2, first: 0, hashes: new Uint8Array(4) }
     const reads = (parts: Partial<ExchangeRequest>) =>
-      decodeExchangeRequest(encodeExchangeRequest({ ...base, ...parts })) !== undefined
-    t.ok(reads({}))
+      decodeExchangeRequest(encodeExchangeRequest({ ...ASKED, ...parts })) !== undefined
+    const block0 = { ...block, level: 0, hashes: new Uint8Array() }
+    t.ok(reads({ hashes: [block, block0, { ...block, first: 3 }] }))
+    t.notOk(reads({ salt: 8 }))
+    t.notOk(reads({ root: new Uint8Array(31) }))
     t.notOk(reads({ hashes: [{ ...block, depth: 17 }] }))
     t.notOk(reads({ hashes: [{ ...block, level: 5 }] }))
     t.notOk(reads({ hashes: [{ ...block, first: 4 }] }))
     t.notOk(reads({ hashes: [{ ...block, first: -1 }] }))
-    t.notOk(reads({ hashes: [{ ...block, first: 3, hashes: new Uint8Array(16) }] }))
-    t.notOk(reads({ hashes: [{ ...block, hashes: new Uint8Array(7) }] }))
+    t.notOk(reads({ hashes: [{ ...block, first: 3, hashes: new Uint8Array(8) }] }))
+    t.notOk(reads({ hashes: [{ ...block, hashes: new Uint8Array(3) }] }))
     t.notOk(reads({ hashes: [{ ...block, hashes: new Uint8Array() }] }))
+    t.notOk(reads({ hashes: [{ ...block0, tree: SLOT_TREE }] }))
     t.notOk(reads({ hashes: [{ ...block, tree: 16_384 }] }))
     t.notOk(reads({ hashes: [{ ...block, tree: -2 }] }))
-    t.notOk(reads({ from: 2 ** 16 + 1 }))
-    t.notOk(reads({ wants: [{ tree: SLOT_TREE, token: new Uint8Array(8) }] }))
-    t.notOk(reads({ wants: [{ tree: 0, token: new Uint8Array(7) }] }))
-    const want = { tree: 0, token: new Uint8Array(8) }
-    t.ok(reads({ wants: Array.from({ length: 512 }, () => want) }))
-    t.notOk(reads({ wants: Array.from({ length: 513 }, () => want) }))
+    const many = <T>(count: number, one: T): T[] => Array.from({ length: count }, () => one)
+    const wide = { ...block, depth: 14, level: 14, hashes: new Uint8Array(4 * HASHES_A_MESSAGE) }
+    t.ok(reads({ hashes: [wide] }))
+    t.notOk(reads({ hashes: [wide, block] }), 'an answer to so many hashes would not fit a frame')
+    t.notOk(reads({ hashes: many(HASHES_A_MESSAGE + 1, block0) }))
+    t.ok(reads({ lists: [LIST, { ...LIST, rows: new Uint8Array(8) }] }))
+    t.notOk(reads({ lists: [{ ...LIST, tree: SLOT_TREE }] }))
+    t.notOk(reads({ lists: [{ ...LIST, depth: 17 }] }))
+    t.notOk(reads({ lists: [{ ...LIST, leaf: 1 }] }))
+    t.notOk(reads({ lists: [{ ...LIST, from: new Uint8Array(7) }] }))
+    t.notOk(reads({ lists: [{ ...LIST, rows: new Uint8Array(9) }] }))
+    t.ok(reads({ lists: many(LISTS_A_MESSAGE, LIST) }))
+    t.notOk(reads({ lists: many(LISTS_A_MESSAGE + 1, LIST) }))
+    t.notOk(reads({ wants: [{ ...WANT, tree: SLOT_TREE }] }))
+    t.notOk(reads({ wants: [{ ...WANT, token: new Uint8Array(7) }] }))
+    t.ok(reads({ wants: many(WANTS_A_MESSAGE, WANT) }))
+    t.notOk(reads({ wants: many(WANTS_A_MESSAGE + 1, WANT) }))
     t.notOk(reads({ rows: [{ key: new Uint8Array(), bytes: new Uint8Array() }] }))
     t.notOk(reads({ rows: [{ key: new Uint8Array(1_025), bytes: new Uint8Array() }] }))
-    const wide = { ...block, depth: 13, level: 13, hashes: new Uint8Array(8 * 4_097) }
-    t.notOk(reads({ hashes: [wide] }), 'an answer to so many hashes would not fit a frame')
   })
 })

@@ -31,6 +31,11 @@ const report: ExchangeReport = {
   rowsReceived: 0,
   bytesSent: 300,
   bytesReceived: 45,
+  rowsDiffered: 3,
+  rowsRead: 20,
+  rowBytes: 400,
+  overheadBytes: 100,
+  messages: 4,
   roundTrips: 3,
   keys: [Uint8Array.of(0x42, 0xff)]
 }

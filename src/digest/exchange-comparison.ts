@@ -1,188 +1,137 @@
 /**
- * What both ends of an exchange do: hold hashes and lists of the other side against the own trees and
- * rows, and read from those what to answer.
+ * Holds hashes of the other side against the own trees: what differs is to be walked further, or is a
+ * leaf. The same on both ends.
  */
-import { compare, nameOf } from '../util/bytes.ts'
-import type { Page, RowBudget } from './exchange-budget.ts'
 import {
   HASH_BYTES,
   LEVELS_A_MESSAGE,
   SLOT_TREE,
   type HashBlock,
-  type LeafBlock,
-  type RowItem,
-  type RowSummary,
-  type Want
+  type Leaf
 } from './exchange-message.ts'
-import type { Forest, SlotGroup } from './forest.ts'
-import { DEPTH_MAX } from './limits.ts'
-
-/** A leaf that is large for the other side is listed in parts this many levels above its own leaves. */
-const PART_LEVELS = 6
-
-export interface LeafRow extends RowSummary, RowItem {}
-
-/** The rows behind the trees. */
-export interface LeafReader {
-  leaf(slot: number, depth: number, leaf: number): Iterable<LeafRow>
-  byToken(slot: number, token: Uint8Array): Iterable<RowItem>
-  /** Where the row of a key is, if it is. */
-  locate(key: Uint8Array): { readonly slot: number; readonly token: Uint8Array }
-}
-
-export interface ExchangeComponents {
-  readonly forest: Forest
-  readonly group: SlotGroup
-  readonly rows: LeafReader
-}
+import { slotAt, type ExchangeComponents } from './exchange-rows.ts'
+import { DIGEST_BYTES } from './limits.ts'
 
 export type Position = Omit<HashBlock, 'hashes'>
-export type Leaf = Omit<LeafBlock, 'rows'>
+
+/** A leaf that differs. */
+export interface Suspect extends Leaf {
+  /** What the other side said it was; `undefined` where it was not said for this leaf alone. */
+  readonly theirs: Uint8Array | undefined
+}
+
+const NO_HASHES = new Uint8Array()
 
 export class Comparison {
   readonly differing: Position[] = []
-  readonly leaves: Leaf[] = []
-  /** Rows are read when there is a message with room for them. */
-  readonly send: Want[] = []
-  readonly wants: Want[] = []
+  readonly leaves: Suspect[] = []
   readonly #own: ExchangeComponents
+  readonly #salt: number
 
-  constructor(own: ExchangeComponents) {
+  constructor(own: ExchangeComponents, salt: number) {
     this.#own = own
+    this.#salt = salt
   }
 
   /** Sorts the nodes of a block into what to walk further and what is a leaf. */
-  hashes(block: HashBlock): void {
-    const { tree, level } = block
-    const depth = this.depth(tree)
-    if (tree !== SLOT_TREE && block.depth > depth) return this.#open(tree)
-    const count = block.hashes.length / HASH_BYTES
-    const own = this.read(block, count)
-    for (let i = 0; i < count; i++) {
-      const at = i * HASH_BYTES
-      const same = compare(
-        own.subarray(at, at + HASH_BYTES),
-        block.hashes.subarray(at, at + HASH_BYTES)
-      )
-      if (same !== 0) this.#descend(tree, block.depth, level, block.first + i)
+  compare(block: HashBlock): void {
+    const { tree, level, hashes } = block
+    if (tree !== SLOT_TREE && (block.depth > this.depth(tree) || this.isEmpty(tree))) {
+      return this.open(tree, block.depth === 0 ? hashes : undefined)
+    }
+    const own = this.read(block, hashes.length / HASH_BYTES)
+    for (let at = 0; at < hashes.length; at += HASH_BYTES) {
+      if (isSame(own, hashes, at)) continue
+      const index = block.first + at / HASH_BYTES
+      const theirs = hashes.slice(at, at + HASH_BYTES)
+      this.#descend(tree, block.depth, level, index, theirs)
     }
   }
 
-  /**
-   * Compares the rows of a leaf: what only they lack is sent, what only we lack is wanted. Returns how
-   * many bytes were read.
-   */
-  rows({ tree, depth, leaf, rows }: LeafBlock): number {
-    const theirs = new Map(rows.map(row => [nameOf(row.token), row]))
-    let bytes = 0
-    for (const own of this.#own.rows.leaf(this.slot(tree), depth, leaf)) {
-      bytes += own.bytes.length
-      const name = nameOf(own.token)
-      const their = theirs.get(name)
-      theirs.delete(name)
-      const token = own.token.slice()
-      if (their === undefined || this.#ahead(own, their)) this.send.push({ tree, token })
-      else if (compare(own.check, their.check) !== 0) this.wants.push({ tree, token })
-    }
-    for (const { token } of theirs.values()) this.wants.push({ tree, token })
-    return bytes
+  /** Starts at the root over all slots. */
+  openAll(): void {
+    this.#descend(SLOT_TREE, this.depth(SLOT_TREE), 0, 0, NO_HASHES)
+  }
+
+  /** Starts at the root of one slot, which the other side may have said. */
+  open(tree: number, theirs?: Uint8Array): void {
+    if (tree >= this.#own.group.slots.length) return
+    const depth = this.isEmpty(tree) ? 0 : this.depth(tree)
+    if (depth === 0) this.leaves.push({ tree, depth, leaf: 0, theirs })
+    else this.differing.push({ tree, depth, level: 0, first: 0 })
   }
 
   /** The own hashes at a position, cut to what travels. */
   read(at: Position, count: number): Uint8Array {
     const { forest, group } = this.#own
-    const whole =
+    const hashes =
       at.tree === SLOT_TREE
         ? group.level(at.level, at.first, count)
-        : forest.level(this.slot(at.tree), at.depth, at.level, at.first, count)
-    return truncate(whole)
+        : forest.level(this.#slot(at.tree), at.depth, at.level, at.first, count)
+    return this.#cut(hashes)
   }
 
-  /** The own hash of a leaf. */
-  hash({ tree, depth, leaf }: Leaf): HashBlock {
-    const at = { tree, depth, level: depth, first: leaf }
-    return { ...at, hashes: this.read(at, 1) }
-  }
-
-  /** Lists the own rows of a leaf, from a part on; returns the part at which the page was full. */
-  list({ tree, depth, leaf }: Leaf, from: number, page: Page): number | undefined {
-    const fine = Math.max(depth, this.depth(tree) - PART_LEVELS)
-    const parts = 2 ** (fine - depth)
-    const width = 2 ** (DEPTH_MAX - fine)
-    for (let part = Math.floor(from / width); part < parts; part++) {
-      if (!page.open) return part * width
-      this.#listInto(page, { tree, depth: fine, leaf: leaf * parts + part })
-    }
-    return undefined
-  }
-
-  #listInto(page: Page, leaf: Leaf): void {
-    const rows: RowSummary[] = []
-    let bytes = 0
-    const own = this.#own.rows.leaf(this.slot(leaf.tree), leaf.depth, leaf.leaf)
-    for (const { token, check, newest, bytes: row } of own) {
-      bytes += row.length
-      rows.push({ token, check, newest })
-    }
-    page.add({ ...leaf, rows }, bytes)
-  }
-
-  /** Reads rows until a message has no room for more; returns how many wants that were. */
-  fetchInto(budget: RowBudget, wants: readonly Want[]): number {
-    const { rows } = this.#own
-    const full = wants.findIndex(
-      ({ tree, token }) => !budget.add([...rows.byToken(this.slot(tree), token)])
-    )
-    return full < 0 ? wants.length : full
-  }
-
-  /** Where a row is read again; `undefined` for one of no shared slot. */
-  locate(key: Uint8Array): Want | undefined {
-    const { slot, token } = this.#own.rows.locate(key)
-    const tree = this.#own.group.slots.indexOf(slot)
-    return tree < 0 ? undefined : { tree, token }
-  }
-
-  depth(tree: number): number {
-    return tree === SLOT_TREE ? this.#own.group.depth : this.#own.forest.depth(this.slot(tree))
-  }
-
-  slot(tree: number): number {
-    return this.#own.group.slots[tree] as number
-  }
-
-  /** The hashes below a differing node, a few levels further down. */
-  below(at: Position): HashBlock {
+  /** The hashes below a differing node, a few levels further down; from the root of a tree laid anew. */
+  below(node: Position): HashBlock {
+    const at = node.depth > this.depth(node.tree) ? this.#root(node.tree) : node
     const level = Math.min(at.level + LEVELS_A_MESSAGE, at.depth)
     const count = 2 ** (level - at.level)
     const position = { ...at, level, first: at.first * count }
     return { ...position, hashes: this.read(position, count) }
   }
 
-  #descend(tree: number, depth: number, level: number, index: number): void {
+  /** What is said of a leaf that differs: its hash, or that there is nothing in the whole slot. */
+  leaf({ tree, depth, leaf }: Leaf): HashBlock {
+    if (this.isEmpty(tree)) return { tree, depth: 0, level: 0, first: 0, hashes: NO_HASHES }
+    const fits = depth <= this.depth(tree)
+    const at = fits ? { tree, depth, level: depth, first: leaf } : this.#root(tree)
+    return { ...at, hashes: this.read(at, 1) }
+  }
+
+  /** Whether a leaf is by now what the other side said. */
+  isSettled({ tree, depth, leaf, theirs }: Suspect): boolean {
+    if (theirs === undefined || depth > this.depth(tree)) return false
+    return isSame(this.read({ tree, depth, level: depth, first: leaf }, 1), theirs, 0)
+  }
+
+  rows(tree: number): number {
+    return this.#own.forest.rows(this.#slot(tree))
+  }
+
+  isEmpty(tree: number): boolean {
+    return this.rows(tree) === 0
+  }
+
+  depth(tree: number): number {
+    return tree === SLOT_TREE ? this.#own.group.depth : this.#own.forest.depth(this.#slot(tree))
+  }
+
+  #root(tree: number): Position {
+    return { tree, depth: this.depth(tree), level: 0, first: 0 }
+  }
+
+  #slot(tree: number): number {
+    return slotAt(this.#own, tree)
+  }
+
+  #descend(tree: number, depth: number, level: number, index: number, theirs: Uint8Array): void {
     if (level < depth) this.differing.push({ tree, depth, level, first: index })
-    else if (tree === SLOT_TREE) this.#open(index)
-    else this.leaves.push({ tree, depth, leaf: index })
+    else if (tree === SLOT_TREE) this.open(index, theirs)
+    else this.leaves.push({ tree, depth, leaf: index, theirs })
   }
 
-  /** Starts at the root of one slot. */
-  #open(tree: number): void {
-    if (tree >= this.#own.group.slots.length) return
-    const depth = this.depth(tree)
-    if (depth === 0) this.leaves.push({ tree, depth, leaf: 0 })
-    else this.differing.push({ tree, depth, level: 0, first: 0 })
-  }
-
-  #ahead(own: LeafRow, their: RowSummary): boolean {
-    return compare(own.check, their.check) !== 0 && own.newest >= their.newest
+  #cut(hashes: Uint8Array): Uint8Array {
+    const out = new Uint8Array((hashes.length / DIGEST_BYTES) * HASH_BYTES)
+    for (let at = 0, from = this.#salt * HASH_BYTES; at < out.length; at += HASH_BYTES) {
+      for (let i = 0; i < HASH_BYTES; i++) out[at + i] = hashes[from + i] as number
+      from += DIGEST_BYTES
+    }
+    return out
   }
 }
 
-function truncate(hashes: Uint8Array): Uint8Array {
-  const count = hashes.length / 32
-  const out = new Uint8Array(count * HASH_BYTES)
-  for (let i = 0; i < count; i++) {
-    out.set(hashes.subarray(i * 32, i * 32 + HASH_BYTES), i * HASH_BYTES)
-  }
-  return out
+/** `theirs` holds the hash at `at`; `own` too, or only that one. */
+function isSame(own: Uint8Array, theirs: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + HASH_BYTES; i++) if (own[i] !== theirs[i]) return false
+  return true
 }

@@ -3,13 +3,27 @@
  * it means is in exchange.ts, its bytes are in wire/exchange.ts.
  */
 
-/** Of every hash, this much travels. Two runs with differing keys of a collision would be needed. */
-export const HASH_BYTES = 8
-export const CHECK_BYTES = 8
+/**
+ * Of every hash but the root, this much travels. Two that differ look alike once in four thousand
+ * million times; then the roots still differ at the end, and the next walk, under another salt,
+ * compares other bytes of the same hashes.
+ */
+export const HASH_BYTES = 4
+/** The root is compared whole: it alone decides that two sides are equal. */
+export const ROOT_BYTES = 32
+/** Of a row's token and of its digest, this much is listed. */
+export const WINDOW_BYTES = 4
+export const SUMMARY_BYTES = 2 * WINDOW_BYTES
+/** Which bytes of a hash travel: as many choices as it has parts of `HASH_BYTES`. */
+export const SALTS = 8
 export const LEVELS_A_MESSAGE = 4
-/** Positions asked about in one message; each may be answered with 2^LEVELS_A_MESSAGE hashes. */
-export const POSITIONS_MAX = 256
-export const WANTS_MAX = 512
+/** Hashes in one request; each may be answered with 2^LEVELS_A_MESSAGE of them. */
+export const HASHES_A_MESSAGE = 16_384
+/** Rows in the lists of one request, give or take a part of a leaf. */
+export const LISTED_A_MESSAGE = 65_536
+export const LISTS_A_MESSAGE = 16_384
+/** Rows that are asked for in one message. */
+export const WANTS_A_MESSAGE = 4_096
 /** What `HashBlock.tree` says for the tree over the slots. */
 export const SLOT_TREE = -1
 
@@ -20,20 +34,26 @@ export interface HashBlock {
   readonly depth: number
   readonly level: number
   readonly first: number
+  /** `HASH_BYTES` each; none at all says that the sender has no row in this slot. */
   readonly hashes: Uint8Array
 }
 
-export interface RowSummary {
-  readonly token: Uint8Array
-  readonly check: Uint8Array
-  readonly newest: bigint
-}
-
-export interface LeafBlock {
+/** The rows of a leaf: of the 2^depth parts of a slot's tokens the one numbered `leaf`. */
+export interface Leaf {
   readonly tree: number
   readonly depth: number
   readonly leaf: number
-  readonly rows: readonly RowSummary[]
+}
+
+/** A leaf, or of a large one the rows from token `from` on and before token `to`. */
+export interface Part extends Leaf {
+  readonly from: Uint8Array | undefined
+  readonly to: Uint8Array | undefined
+}
+
+/** What the sender holds of a part: for each row, in order, a window of its token and of its digest. */
+export interface RowList extends Part {
+  readonly rows: Uint8Array
 }
 
 export interface Want {
@@ -46,13 +66,20 @@ export interface RowItem {
   readonly bytes: Uint8Array
 }
 
+/** What a listed row is to the other side. */
+export interface Found {
+  /** Which of all the rows of the request's lists it is. */
+  readonly index: number
+  /** The newest time of the other side's row, which differs; `undefined` when it has none. */
+  readonly newest: bigint | undefined
+}
+
 export interface ExchangeRequest {
-  /** Whether the hashes were compared before, long enough ago: then differing leaves are listed. */
-  readonly confirmed: boolean
-  /** One hash each when confirmed. */
+  /** Which bytes of hashes travel, both ways. */
+  readonly salt: number
+  readonly root: Uint8Array | undefined
   readonly hashes: readonly HashBlock[]
-  /** How much of the first leaf was listed before, in leaves of the deepest tree there can be. */
-  readonly from: number
+  readonly lists: readonly RowList[]
   readonly wants: readonly Want[]
   /** Rows in which the initiator is ahead. */
   readonly rows: readonly RowItem[]
@@ -60,13 +87,16 @@ export interface ExchangeRequest {
 
 export interface ExchangeAnswer {
   readonly hashes: readonly HashBlock[]
-  readonly leaves: readonly LeafBlock[]
-  readonly rows: readonly RowItem[]
+  /** How many of the lists were compared to their end, and of the next one everything before `from`. */
+  readonly listsDone: number
+  readonly from: Uint8Array | undefined
+  readonly found: readonly Found[]
   /** How many of the wants are answered; the others did not fit and are to be asked for again. */
   readonly wantsDone: number
-  /** As many of the hashes are answered, and of the next one everything before `from`. */
-  readonly hashesDone: number
-  readonly from: number
+  /** Rows that were wanted, that a list lacks, or that are the join of what was sent. */
+  readonly rows: readonly RowItem[]
   /** That rows of the request came out of the join as more than would fit here. */
   readonly partial: boolean
+  /** How many rows were read from disk for this answer. */
+  readonly rowsRead: number
 }

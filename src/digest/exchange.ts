@@ -1,6 +1,6 @@
 /**
  * The exchange: how two owners find the rows in which they differ, and move just those. Both ends run
- * this same machine over their own trees; it reads hashes and rows, and does no I/O.
+ * it over their own trees; it reads hashes and rows, and does no I/O.
  *
  *        root of the shared slots           one hash: equal, and it is over
  *            ╱        ╲
@@ -8,110 +8,114 @@
  *            ╱        ╲
  *        slot root   slot root
  *         ╱    ╲
- *      leaves of the slot's tree            still different after a pause? then its rows:
- *                                           token, check and newest time of each
+ *      leaves of the slot's tree            still different after a pause? then its rows are
+ *                                           listed: a window of token and of digest of each
  *
- * What to answer follows from the request and the own trees alone: the responder keeps nothing
- * between two messages, so that a broken exchange leaves nothing behind. The initiator keeps what is
- * left to walk, so that no message grows with the difference.
+ * The initiator lists; the responder (exchange-respond.ts) says which of the rows it has otherwise or
+ * not at all, and sends those that the list lacks. So a side that holds nothing of a slot lists
+ * nothing and is sent all of it; and where it is the responder that holds nothing, it says so and is
+ * sent all without a list. Only the side that is behind is sent a row. Of rows with the same newest
+ * time, or concurrent ones, one travels, is joined there, and the join travels back.
  *
- * A write in flight looks like divergence, so leaves are listed only when the initiator asks with
- * `confirmed`, a moment later. Only the side that is behind is sent a row. Of rows with the same
- * newest time, or concurrent ones, one travels, is joined there, and the join travels back.
+ * A write in flight looks like divergence, so leaves are listed only after a pause, unless they have
+ * become the same meanwhile.
  *
  * Whatever a peer answers, a walk ends: it looks at no more nodes than the own trees can have, takes
- * lists only of leaves it asked about, and sends no more joins back than it asked for rows.
+ * only what it asked for, sends no more joins back than it was sent rows, and asks only so often.
  *
- * Not promised: that the roots are equal at the end. Writes go on meanwhile; the next run sees.
+ * Not promised: that the roots are equal at the end. Writes go on meanwhile, and what is compared is cut
+ * short; the next run sees, and compares other parts of the same hashes when it is given another salt.
  */
-import { HearsayError } from '../errors.ts'
-import { Page, READ_BYTES_AT_ONCE, RowBudget } from './exchange-budget.ts'
-import { Comparison, type ExchangeComponents, type Leaf } from './exchange-comparison.ts'
+import type { Sliced } from '../util/sliced.ts'
+import { Comparison } from './exchange-comparison.ts'
+import { foundIn, Lists, type Listed } from './exchange-lists.ts'
 import {
-  HASH_BYTES,
-  LEVELS_A_MESSAGE,
-  POSITIONS_MAX,
-  SLOT_TREE,
-  WANTS_MAX,
+  SALTS,
   type ExchangeAnswer,
   type ExchangeRequest,
-  type HashBlock,
-  type LeafBlock,
   type RowItem,
   type Want
 } from './exchange-message.ts'
+import { Moves, type Moved } from './exchange-moves.ts'
+import { PartReader, unexpected, whole, type ExchangeComponents } from './exchange-rows.ts'
+import { Walk } from './exchange-walk.ts'
 
-/**
- * The answer to one request, in two steps: this compares; then the caller applies the rows of the
- * request and gives the function that is returned those that came out of the join as something else
- * than was sent, and gets the answer.
- */
-export function respond(
-  own: ExchangeComponents,
-  request: ExchangeRequest
-): (joined: readonly RowItem[]) => ExchangeAnswer {
-  const found = new Comparison(own)
-  const listed = request.confirmed ? listInto(found, request) : compareInto(found, request)
-  const hashes = found.differing.map(at => found.below(at))
-  for (const leaf of found.leaves) hashes.push(found.hash(leaf))
-  return joined => {
-    const budget = new RowBudget()
-    const partial = !joined.every(row => budget.add([row]))
-    const wantsDone = found.fetchInto(budget, request.wants)
-    return { hashes, ...listed, rows: budget.rows, wantsDone, partial }
-  }
-}
+/** Requests that have no answer yet: while one is on its way, the other side works on the next. */
+export const IN_FLIGHT_MAX = 2
+/** Each moves or compares something, so that this is far more than any two sides need. */
+export const MESSAGES_MAX = 1 << 17
+/** As many rows cost less to list than to ask once more whether the peer still has none. */
+const FEW_ROWS = 32
 
-type Listed = Pick<ExchangeAnswer, 'leaves' | 'hashesDone' | 'from'>
-
-function compareInto(found: Comparison, { hashes }: ExchangeRequest): Listed {
-  for (const block of hashes) found.hashes(block)
-  return { leaves: [], hashesDone: hashes.length, from: 0 }
-}
-
-/** Lists leaves that still differ, until the page is full. */
-function listInto(found: Comparison, { hashes, from }: ExchangeRequest): Listed {
-  const page = new Page()
-  for (const [i, block] of hashes.entries()) {
-    if (block.hashes.length !== HASH_BYTES)
-      throw unexpected('asks for lists of many leaves at once')
-    found.hashes(block)
-    for (const leaf of found.leaves.splice(0)) {
-      const next = found.list(leaf, i === 0 ? from : 0, page)
-      if (next !== undefined) return { leaves: page.blocks, hashesDone: i, from: next }
-    }
-  }
-  return { leaves: page.blocks, hashesDone: hashes.length, from: 0 }
+export interface InitiatorInit {
+  /** Which parts of hashes are compared; a number that changes from run to run. @default 0 */
+  readonly salt?: number
+  /** @default MESSAGES_MAX */
+  readonly messagesMax?: number
 }
 
 /** What the initiator does next. */
 export type ExchangeStep =
-  | { readonly do: 'send'; readonly message: ExchangeRequest }
+  | { readonly do: 'send'; readonly id: number; readonly message: ExchangeRequest }
   /** Wait a moment: what is different now may be a write in flight. */
   | { readonly do: 'settle' }
+  /** Wait for an answer. */
+  | { readonly do: 'wait' }
   | { readonly do: 'done' }
 
+/** What was asked, until the answer is there. */
+interface Asked {
+  /** Of the tree over slots: answers lie below. */
+  readonly level: number
+  readonly listed: Listed
+  readonly moved: Moved
+}
+
+const NOTHING: ExchangeRequest = {
+  salt: 0,
+  root: undefined,
+  hashes: [],
+  lists: [],
+  wants: [],
+  rows: []
+}
+const NOTHING_ASKED: Asked = {
+  level: Infinity,
+  listed: { lists: [], rows: [] },
+  moved: { rows: [], wants: [], streamed: 0 }
+}
+
+/**
+ * Its calls are made one after the other, each to its end; what a call gives in between is time for
+ * others.
+ */
 export class Initiator {
-  readonly #found: Comparison
-  readonly #suspects: Leaf[] = []
-  /** Lists of the peer that are still to be compared. */
-  readonly #listed: LeafBlock[] = []
-  /** How many nodes of each tree the peer has shown. */
-  readonly #shown = new Map<number, number>()
-  /** The highest level of the tree over slots that was asked about: answers lie below. */
-  #level = Infinity
-  #asked: readonly Want[] = []
-  #rowsSent = 0
-  #confirming: readonly Leaf[] = []
-  #from = 0
+  readonly #own: ExchangeComponents
+  readonly #salt: number
+  readonly #messagesMax: number
+  readonly #comparison: Comparison
+  readonly #reader: PartReader
+  readonly #walk: Walk
+  readonly #lists: Lists
+  readonly #moves: Moves
+  readonly #asked = new Map<number, Asked>()
+  #messages = 0
+  #settled = false
   /** Rows that were asked for and that may come out of the join as something to send back. */
   #owed = 0
-  #phase: 'new' | 'root' | 'walk' | 'settled' = 'new'
+  #differed = 0
   #equal = false
   #complete = true
 
-  constructor(own: ExchangeComponents) {
-    this.#found = new Comparison(own)
+  constructor(own: ExchangeComponents, init: InitiatorInit = {}) {
+    this.#own = own
+    this.#salt = (init.salt ?? 0) % SALTS
+    this.#messagesMax = init.messagesMax ?? MESSAGES_MAX
+    this.#comparison = new Comparison(own, this.#salt)
+    this.#reader = new PartReader(own)
+    this.#walk = new Walk(this.#comparison)
+    this.#lists = new Lists(this.#reader, this.#salt)
+    this.#moves = new Moves(this.#reader)
   }
 
   /** True when the roots were equal at the first look. */
@@ -124,143 +128,115 @@ export class Initiator {
     return this.#complete
   }
 
-  /** Throws `ERR_ARGUMENT` when the own trees have changed under it; then run another. */
-  next(): ExchangeStep {
-    const found = this.#found
-    if (this.#phase === 'new') return this.#begin()
-    this.#look()
-    if (found.send.length + found.wants.length > 0) return this.#moveRows()
-    if (found.differing.length > 0) {
-      const positions = found.differing.splice(0, POSITIONS_MAX)
-      const over = positions.filter(({ tree }) => tree === SLOT_TREE)
-      this.#level = Math.min(...over.map(({ level }) => level))
-      return send({ hashes: positions.map(at => found.below(at)) })
+  /** Rows in which the sides were found to differ. */
+  get rowsDiffered(): number {
+    return this.#differed
+  }
+
+  /** Rows read here to compare and to send. */
+  get rowsRead(): number {
+    return this.#reader.rowsRead
+  }
+
+  *next(): Sliced<ExchangeStep> {
+    if (this.#messages === 0) return this.#send({ root: this.#own.group.root() }, { level: 0 })
+    if (this.#asked.size >= IN_FLIGHT_MAX) return { do: 'wait' }
+    if (this.#moves.open) {
+      const moved = yield* this.#moves.move()
+      this.#differed += moved.streamed
+      const { rows, wants } = moved
+      if (rows.length + wants.length > 0) return this.#send({ rows, wants }, { moved })
     }
-    for (const leaf of found.leaves.splice(0)) this.#suspects.push(leaf)
-    return this.#suspects.length === 0 ? { do: 'done' } : this.#confirm()
+    if (this.#walk.open) {
+      const { blocks, level } = yield* this.#walk.ask()
+      return this.#send({ hashes: blocks }, { level })
+    }
+    return yield* this.#list()
   }
 
   /**
-   * Takes the answer to the request sent last; returns the rows of it to apply. Throws `ERR_PROTOCOL`
+   * Takes the answer to the request of that id; returns the rows of it to apply. Throws `ERR_PROTOCOL`
    * for an answer that no peer that follows the protocol gives.
    */
-  receive(answer: ExchangeAnswer): readonly RowItem[] {
-    if (this.#phase === 'root') {
-      this.#equal = answer.hashes.length === 0
-      this.#phase = 'walk'
-    }
-    for (const block of answer.hashes) this.#compare(block)
-    this.#list(answer)
-    this.#again(answer)
-    this.#level = Infinity
+  *receive(id: number, answer: ExchangeAnswer): Sliced<readonly RowItem[]> {
+    const asked = this.#asked.get(id)
+    if (asked === undefined) throw unexpected('answers what it was not asked')
+    this.#asked.delete(id)
+    if (id === 0) this.#equal = answer.hashes.length === 0
+    yield* this.#walk.take(answer.hashes, asked.level)
+    this.#noteEmpties()
+    this.#found(asked, answer)
+    this.#again(asked.moved, answer)
     if (answer.partial) this.#complete = false
     return answer.rows
   }
 
-  /** Rows of the answer that came out of the join as something else: they need the join. */
+  /** Rows of the answer that came out of the join as something else: the peer needs the join. */
   joined(rows: readonly RowItem[]): void {
-    const taken = rows.slice(0, this.#owed)
-    this.#owed -= taken.length
-    this.#found.send.push(...taken.flatMap(({ key }) => this.#found.locate(key) ?? []))
+    for (const { key } of rows.slice(0, this.#owed)) {
+      const place = this.#locate(key)
+      if (place !== undefined) this.#moves.send(place)
+    }
+    this.#owed -= Math.min(this.#owed, rows.length)
   }
 
-  #compare(block: HashBlock): void {
-    const { tree, hashes } = block
-    if (tree === SLOT_TREE && block.level <= this.#level) throw unexpected('goes in circles')
-    const shown = (this.#shown.get(tree) ?? 0) + Math.max(1, hashes.length / HASH_BYTES)
-    this.#shown.set(tree, shown)
-    // All levels, the leaves once more, and the first look into a deeper tree.
-    if (shown > 3 * 2 ** this.#found.depth(tree) + 2 ** LEVELS_A_MESSAGE) {
-      throw unexpected('shows more hashes than there are')
+  /** Lists the leaves that differ, after a pause since they were found. */
+  *#list(): Sliced<ExchangeStep> {
+    const waits = this.#asked.size > 0
+    if (!this.#settled && this.#walk.suspects.length > 0) {
+      if (waits) return { do: 'wait' }
+      this.#settled = true
+      return { do: 'settle' }
     }
-    this.#found.hashes(block)
+    for (const suspect of this.#walk.suspects.splice(0)) {
+      if (!this.#comparison.isSettled(suspect)) this.#lists.add(whole(suspect))
+    }
+    if (!this.#lists.open) return waits ? { do: 'wait' } : { do: 'done' }
+    const listed = yield* this.#lists.list()
+    return this.#send({ lists: listed.lists }, { listed })
   }
 
-  /** Compares lists until there is something to move, and then no more than a turn may take. */
-  #look(): void {
-    const { send, wants } = this.#found
-    if (send.length + wants.length > 0) return
-    for (let bytes = 0; bytes < READ_BYTES_AT_ONCE || send.length + wants.length === 0;) {
-      const block = this.#listed.shift()
-      if (block === undefined) return
-      bytes += this.#found.rows(block)
+  /** What the peer has nothing of is sent whole, if it still has nothing after the pause. */
+  #noteEmpties(): void {
+    for (const tree of this.#walk.empties.splice(0)) {
+      const leaf = { tree, depth: 0, leaf: 0, theirs: undefined }
+      const few = this.#comparison.rows(tree) <= FEW_ROWS
+      if (few || !this.#settled) this.#walk.suspects.push(leaf)
+      else this.#moves.stream(whole(leaf))
     }
   }
 
-  /** Keeps what is listed, and the leaves that were not listed to their end. */
-  #list({ leaves, hashesDone, from }: ExchangeAnswer): void {
-    const asked = new Set(this.#confirming.map(nameOfLeaf))
-    for (const block of leaves) {
-      if (!isWithin(block, asked)) throw unexpected('lists rows that were not asked about')
-      this.#listed.push(block)
-    }
-    const left = this.#confirming.slice(hashesDone)
-    const further = hashesDone > 0 || from > this.#from
-    if (further) this.#suspects.unshift(...left)
-    else if (left.length > 0) this.#complete = false
-    this.#from = further && left.length > 0 ? from : 0
-    this.#confirming = []
+  #found({ listed }: Asked, answer: ExchangeAnswer): void {
+    const differences = foundIn(listed, answer)
+    this.#moves.add(differences)
+    this.#differed += differences.length
+    if (listed.lists.length === 0) return
+    this.#differed += answer.rows.length
+    this.#owed += answer.rows.length
+    if (!this.#lists.answered(listed, answer)) this.#complete = false
   }
 
   /**
    * A peer that answers none of what was asked is not asked again, or this might never end; unless
    * the joins of rows it was sent took all the room.
    */
-  #again({ wantsDone, rows }: ExchangeAnswer): void {
-    const further = wantsDone > 0 || (this.#rowsSent > 0 && rows.length > 0)
-    if (further) this.#found.wants.push(...this.#asked.slice(wantsDone))
-    else if (this.#asked.length > 0) this.#complete = false
-    this.#owed += Math.min(wantsDone, this.#asked.length)
-    this.#asked = []
-    this.#rowsSent = 0
+  #again({ wants, rows }: Moved, answer: ExchangeAnswer): void {
+    const further = answer.wantsDone > 0 || (rows.length > 0 && answer.rows.length > 0)
+    if (further) this.#moves.want(wants.slice(answer.wantsDone))
+    else if (wants.length > 0) this.#complete = false
+    this.#owed += Math.min(answer.wantsDone, wants.length)
   }
 
-  #begin(): ExchangeStep {
-    this.#phase = 'root'
-    this.#level = 0
-    const root = { tree: SLOT_TREE, depth: this.#found.depth(SLOT_TREE), level: 0, first: 0 }
-    return send({ hashes: [{ ...root, hashes: this.#found.read(root, 1) }] })
+  #locate(key: Uint8Array): Want | undefined {
+    const { slot, token } = this.#own.rows.locate(key)
+    const tree = this.#own.group.slots.indexOf(slot)
+    return tree < 0 ? undefined : { tree, token }
   }
 
-  #confirm(): ExchangeStep {
-    if (this.#phase !== 'settled') {
-      this.#phase = 'settled'
-      return { do: 'settle' }
-    }
-    this.#confirming = this.#suspects.splice(0, POSITIONS_MAX)
-    const hashes = this.#confirming.map(leaf => this.#found.hash(leaf))
-    return send({ confirmed: true, hashes, from: this.#from })
+  #send(parts: Partial<ExchangeRequest>, asked: Partial<Asked>): ExchangeStep {
+    const id = this.#messages++
+    if (id >= this.#messagesMax) throw unexpected('never comes to an end')
+    this.#asked.set(id, { ...NOTHING_ASKED, ...asked })
+    return { do: 'send', id, message: { ...NOTHING, salt: this.#salt, ...parts } }
   }
-
-  #moveRows(): ExchangeStep {
-    const budget = new RowBudget()
-    const { send: outgoing, wants } = this.#found
-    outgoing.splice(0, this.#found.fetchInto(budget, outgoing))
-    this.#rowsSent = budget.rows.length
-    this.#asked = wants.splice(0, WANTS_MAX)
-    return send({ rows: budget.rows, wants: this.#asked })
-  }
-}
-
-const EMPTY: ExchangeRequest = { confirmed: false, hashes: [], from: 0, wants: [], rows: [] }
-
-function nameOfLeaf({ tree, depth, leaf }: Leaf): string {
-  return `${tree}/${depth}/${leaf}`
-}
-
-/** Whether a leaf, or part of one, belongs to those. */
-function isWithin({ tree, depth, leaf }: Leaf, leaves: ReadonlySet<string>): boolean {
-  for (let up = 0; up <= depth; up++) {
-    const name = nameOfLeaf({ tree, depth: depth - up, leaf: Math.floor(leaf / 2 ** up) })
-    if (leaves.has(name)) return true
-  }
-  return false
-}
-
-function unexpected(what: string): HearsayError {
-  return new HearsayError('ERR_PROTOCOL', `The peer of an exchange ${what}; it is given up.`)
-}
-
-function send(parts: Partial<ExchangeRequest>): ExchangeStep {
-  return { do: 'send', message: { ...EMPTY, ...parts } }
 }

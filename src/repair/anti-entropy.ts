@@ -1,12 +1,12 @@
 /**
- * Anti-entropy: runs the exchange with every peer that shares slots, by itself, every few seconds,
- * one after the other. The machine in digest/exchange.ts says what to send; this sends it, applies what
- * comes back, and counts. It also answers the exchanges that peers begin.
+ * Anti-entropy: runs the exchange with every peer that shares slots, by itself, every few seconds, one
+ * after the other and each only for so long, so that one with much to say does not keep the others
+ * from theirs. It also answers the exchanges that peers begin, a few requests of each at a time.
  */
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
-import { SLOT_TREE, type ExchangeRequest, type RowItem } from '../digest/exchange-message.ts'
-import { Initiator, respond } from '../digest/exchange.ts'
+import { respond } from '../digest/exchange-respond.ts'
+import { IN_FLIGHT_MAX } from '../digest/exchange.ts'
 import type { SlotGroup } from '../digest/forest.ts'
 import { SLOTS } from '../digest/forest.ts'
 import { HearsayError } from '../errors.ts'
@@ -15,15 +15,10 @@ import type { Clock, Log, Meter, Timers } from '../ports.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Placement } from '../ring/placement.ts'
 import { Verified } from '../ring/verified.ts'
-import { equal } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
-import { sleep } from '../util/sleep.ts'
-import {
-  decodeExchangeAnswer,
-  decodeExchangeRequest,
-  encodeExchangeAnswer,
-  encodeExchangeRequest
-} from '../wire/exchange.ts'
+import { decodeExchangeRequest, encodeExchangeAnswer } from '../wire/exchange.ts'
+import { applyRows, ExchangeRun, malformed, type Ran } from './exchange-run.ts'
+import { Pace, type PaceInit } from './pace.ts'
 
 export interface AntiEntropyComponents {
   readonly replica: Replica
@@ -33,9 +28,11 @@ export interface AntiEntropyComponents {
   readonly timers: Timers
   readonly log: Log
   readonly meter: Meter
+  /** Whether clients are being served, or were a moment ago. Without it: never. */
+  readonly busy?: () => boolean
 }
 
-export interface AntiEntropyInit {
+export interface AntiEntropyInit extends PaceInit {
   /**
    * How long leaves must stay different before their rows are compared: what is shorter than a
    * write takes looks like divergence and is none.
@@ -43,27 +40,30 @@ export interface AntiEntropyInit {
    * @default 200
    */
   readonly settleMs?: number
+  /**
+   * How long an exchange with one peer may take before the next peer has its turn; what is left is
+   * for the next round. Longer compares the same trees less often when much differs.
+   *
+   * @default 10_000
+   */
+  readonly exchangeMs?: number
 }
 
 export interface ExchangeOptions {
+  /** How long it may take. Default: as long as it takes. */
+  readonly exchangeMs?: number
   /** Skips the pause: where one side is known to be behind. */
   readonly settleMs?: number
   readonly signal?: AbortSignal | undefined
 }
 
-export interface Exchanged extends ExchangeReport {
+export interface Exchanged extends ExchangeReport, Ran {
   /** What `Filling.generation` was when it began: it proves nothing of slots that began to be filled since. */
   readonly generation: number
-  /** At least one walk came to its end, and all that differed when it began was moved and taken. */
-  readonly complete: boolean
-  /** Why a row of the peer could not be taken, if one could not. */
-  readonly refusal: Error | undefined
 }
 
-const DEADLINE_MS = 10_000
-/** Walks in one exchange: each later one finds what was written during the one before. */
-const PASSES_MAX = 4
-const KEYS_REPORTED_MAX = 100
+/** Requests of one peer that are being answered at a time. */
+const ANSWERS_MAX = 2 * IN_FLIGHT_MAX
 
 interface Shared {
   readonly current: Placement
@@ -81,6 +81,10 @@ export class AntiEntropy {
   readonly verified = new Verified()
   readonly #components: AntiEntropyComponents
   readonly #settleMs: number
+  readonly #exchangeMs: number
+  readonly #pace: Pace
+  readonly #answering = new Map<NodeId, number>()
+  #runs = 0
   readonly #shared = new Map<NodeId, Shared>()
   readonly #seen = new Map<NodeId, Seen>()
   readonly #listeners: ((report: Exchanged) => void)[] = []
@@ -88,6 +92,8 @@ export class AntiEntropy {
   constructor(components: AntiEntropyComponents, init: AntiEntropyInit = {}) {
     this.#components = components
     this.#settleMs = init.settleMs ?? 200
+    this.#exchangeMs = init.exchangeMs ?? 10_000
+    this.#pace = new Pace({ ...components, busy: components.busy ?? (() => false) }, init)
     components.membership.serve('exchange', (from, body) => this.#answer(from, body))
   }
 
@@ -99,7 +105,7 @@ export class AntiEntropy {
       signal?.throwIfAborted()
       if (!liveness.isAlive(peer) || this.sharedSlots(peer).length === 0) continue
       try {
-        done.push(await this.exchange(peer, { signal }))
+        done.push(await this.exchange(peer, { exchangeMs: this.#exchangeMs, signal }))
       } catch (error) {
         meter.count('exchange.failed')
         log.debug('exchange-failed', { peer, error: String(error) })
@@ -110,19 +116,36 @@ export class AntiEntropy {
 
   /** Finds and moves what differs. Rejects when the peer cannot be reached or the view changes. */
   async exchange(peer: NodeId, options: ExchangeOptions = {}): Promise<Exchanged> {
-    const run = new Run(this.#components, peer, this.#group(peer), {
-      settleMs: options.settleMs ?? this.#settleMs,
-      signal: options.signal
-    })
     const { generation } = this.#components.replica.filling
-    const report = { ...(await run.run()), generation }
-    if (report.equal) this.verified.note(peer, run.slots, run.beganMs)
+    const report = { peer, generation, ...(await this.#run(peer, options)) }
     const now = this.#components.clock.monoMs()
     const equalMs = report.equal ? now : this.#seen.get(peer)?.equalMs
     this.#seen.set(peer, { lastMs: now, equalMs })
     this.#count(report)
     for (const listener of this.#listeners) listener(report)
     return report
+  }
+
+  async #run(peer: NodeId, options: ExchangeOptions): Promise<Ran> {
+    const run = new ExchangeRun(
+      { ...this.#components, pace: this.#pace },
+      {
+        peer,
+        group: this.#group(peer),
+        settleMs: options.settleMs ?? this.#settleMs,
+        salt: this.#runs++,
+        turnMs: options.exchangeMs ?? Infinity,
+        signal: options.signal
+      }
+    )
+    try {
+      const ran = await run.run()
+      if (ran.equal) this.verified.note(peer, run.slots, run.beganMs)
+      return ran
+    } catch (error) {
+      this.#countMalformed(error)
+      throw error
+    }
   }
 
   /** Called after every exchange that this node began and that came to its end. */
@@ -157,18 +180,40 @@ export class AntiEntropy {
   }
 
   async #answer(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
+    const under = this.#answering.get(from) ?? 0
+    if (under >= ANSWERS_MAX) throw tooMany(from)
+    this.#answering.set(from, under + 1)
+    try {
+      return await this.#respond(from, body)
+    } catch (error) {
+      this.#countMalformed(error)
+      throw error
+    } finally {
+      const left = (this.#answering.get(from) ?? 1) - 1
+      if (left > 0) this.#answering.set(from, left)
+      else this.#answering.delete(from)
+    }
+  }
+
+  async #respond(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
     const request = decodeExchangeRequest(body)
     if (request === undefined) throw malformed(from)
     const { replica } = this.#components
+    const parts = { ...this.#components, pace: this.#pace }
+    const { joined } = await applyRows(parts, request.rows)
     const group = this.#group(from)
+    const own = { forest: replica.forest, rows: replica.rows, group }
     const began = this.#components.clock.monoMs()
-    const finish = respond({ forest: replica.forest, rows: replica.rows, group }, request)
-    const { joined } = await applyRows(this.#components, request.rows)
-    const answer = finish(joined)
-    if (asksForRoot(request) && answer.hashes.length === 0) {
-      this.verified.note(from, group.slots, began)
-    }
+    const answer = await this.#pace.run(respond(own, request, joined))
+    const same = request.root !== undefined && answer.hashes.length === 0
+    if (same) this.verified.note(from, group.slots, began)
     return encodeExchangeAnswer(answer)
+  }
+
+  /** A peer that does not follow the protocol ends its exchange, and nothing else. */
+  #countMalformed(error: unknown): void {
+    const malformed = error instanceof HearsayError && error.code === 'ERR_PROTOCOL'
+    if (malformed) this.#components.meter.count('exchange.malformed')
   }
 
   /** The tree over the slots that both own, now or after the change that is under way. */
@@ -193,151 +238,27 @@ export class AntiEntropy {
     const { meter, log } = this.#components
     meter.count('exchange.runs')
     meter.count('exchange.equal', report.equal ? 1 : 0)
-    meter.count('exchange.rows-sent', report.rowsSent)
-    meter.count('exchange.rows-received', report.rowsReceived)
-    meter.count('exchange.bytes-sent', report.bytesSent)
-    meter.count('exchange.bytes-received', report.bytesReceived)
+    for (const [name, of] of COUNTED) meter.count(`exchange.${name}`, of(report))
     if (report.rowsSent + report.rowsReceived === 0) return
     const { peer, rowsSent, rowsReceived } = report
     log.info('exchange-moved', { peer, rowsSent, rowsReceived })
   }
 }
 
-type Walk = Pick<Exchanged, 'equal' | 'complete' | 'refusal'>
+const COUNTED: readonly [name: string, of: (report: ExchangeReport) => number][] = [
+  ['rows-sent', report => report.rowsSent],
+  ['rows-received', report => report.rowsReceived],
+  ['rows-differed', report => report.rowsDiffered],
+  ['rows-read', report => report.rowsRead],
+  ['row-bytes', report => report.rowBytes],
+  ['overhead-bytes', report => report.overheadBytes],
+  ['bytes-sent', report => report.bytesSent],
+  ['bytes-received', report => report.bytesReceived]
+]
 
-/** One exchange, from its first root to its last. */
-class Run {
-  readonly #components: AntiEntropyComponents
-  readonly #peer: NodeId
-  readonly #group: SlotGroup
-  readonly #options: { settleMs: number; signal: AbortSignal | undefined }
-  readonly #view: string
-  /** When the walk that came last looked at the own root. */
-  beganMs = -Infinity
-  readonly #keys: Uint8Array[] = []
-  readonly #sums = { rowsSent: 0, rowsReceived: 0, bytesSent: 0, bytesReceived: 0, roundTrips: 0 }
-
-  constructor(
-    components: AntiEntropyComponents,
-    peer: NodeId,
-    group: SlotGroup,
-    options: { settleMs: number; signal: AbortSignal | undefined }
-  ) {
-    this.#components = components
-    this.#peer = peer
-    this.#group = group
-    this.#options = options
-    this.#view = components.membership.view.fingerprint
-  }
-
-  get slots(): Uint16Array {
-    return this.#group.slots
-  }
-
-  async run(): Promise<Omit<Exchanged, 'generation'>> {
-    let complete = false
-    let equal = false
-    let refusal: Error | undefined
-    for (let pass = 0; pass < PASSES_MAX && !equal; pass++) {
-      const moved = this.#moved
-      const walk = await this.#walk()
-      equal = walk.equal
-      complete ||= walk.complete
-      refusal ??= walk.refusal
-      if (!equal && this.#moved === moved) break
-    }
-    return { peer: this.#peer, equal, complete, refusal, ...this.#sums, keys: this.#keys }
-  }
-
-  async #walk(): Promise<Walk> {
-    const { replica, timers, clock } = this.#components
-    this.beganMs = clock.monoMs()
-    const walk = new Initiator({ forest: replica.forest, rows: replica.rows, group: this.#group })
-    let refusal: Error | undefined
-    for (let step = walk.next(); step.do !== 'done'; step = walk.next()) {
-      if (step.do === 'settle') {
-        await sleep(timers, this.#options.settleMs, this.#options.signal)
-      } else {
-        const received = walk.receive(await this.#send(step.message))
-        this.#note(received, 'rowsReceived')
-        const applied = await applyRows(this.#components, received)
-        refusal ??= applied.refusal
-        walk.joined(applied.joined)
-      }
-      this.#assertView()
-    }
-    return { equal: walk.equal, complete: walk.complete && refusal === undefined, refusal }
-  }
-
-  /** Under another view other slots are shared, and positions mean something else. */
-  #assertView(): void {
-    if (this.#components.membership.view.fingerprint === this.#view) return
-    throw new HearsayError('ERR_NETWORK', 'The members changed during the exchange; run it again.')
-  }
-
-  async #send(request: ExchangeRequest) {
-    const { membership } = this.#components
-    const { signal } = this.#options
-    const body = encodeExchangeRequest(request)
-    const options = { deadlineMs: DEADLINE_MS, signal }
-    const bytes = await membership.ask(this.#peer, 'exchange', body, options)
-    const answer = decodeExchangeAnswer(bytes)
-    if (answer === undefined) throw malformed(this.#peer)
-    this.#assertView()
-    this.#note(request.rows, 'rowsSent')
-    this.#sums.roundTrips++
-    this.#sums.bytesSent += body.length
-    this.#sums.bytesReceived += bytes.length
-    return answer
-  }
-
-  get #moved(): number {
-    return this.#sums.rowsSent + this.#sums.rowsReceived
-  }
-
-  #note(rows: readonly RowItem[], direction: 'rowsSent' | 'rowsReceived'): void {
-    this.#sums[direction] += rows.length
-    for (const { key } of rows) {
-      if (this.#keys.length >= KEYS_REPORTED_MAX) return
-      if (!this.#keys.some(known => equal(known, key))) this.#keys.push(key)
-    }
-  }
-}
-
-/** The first message of a walk: equal roots are answered by nothing. */
-function asksForRoot({ hashes }: ExchangeRequest): boolean {
-  const [first] = hashes
-  return hashes.length === 1 && first?.tree === SLOT_TREE && first.level === 0
-}
-
-interface AppliedRows {
-  /** Those that came out of the join as something else than was sent. */
-  readonly joined: readonly RowItem[]
-  /** Why the disk or the replica refused one, if they did: it is not here now. */
-  readonly refusal: Error | undefined
-}
-
-async function applyRows(
-  { replica, meter }: AntiEntropyComponents,
-  rows: readonly RowItem[]
-): Promise<AppliedRows> {
-  const results = await Promise.allSettled(
-    rows.map(({ key, bytes }) => replica.apply(key, 'row', bytes))
+function tooMany(peer: NodeId): HearsayError {
+  return new HearsayError(
+    'ERR_OVERLOADED',
+    `${ANSWERS_MAX} exchange requests of ${peer} are being answered; wait for one of them.`
   )
-  const refusals = results.flatMap(result =>
-    result.status === 'rejected' ? [result.reason as Error] : []
-  )
-  meter.count('exchange.rows-refused', refusals.length)
-  const joined = results.flatMap((result, i) => {
-    if (result.status === 'rejected' || equal(result.value.bytes, rows[i]?.bytes ?? EMPTY))
-      return []
-    return [{ key: result.value.key, bytes: result.value.bytes }]
-  })
-  return { joined, refusal: refusals[0] }
-}
-
-const EMPTY = new Uint8Array()
-
-function malformed(peer: NodeId): HearsayError {
-  return new HearsayError('ERR_PROTOCOL', `Hearsay could not read an exchange message of ${peer}.`)
 }

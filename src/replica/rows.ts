@@ -3,16 +3,22 @@
  * check is the beginning of the row digest, the keyed BLAKE3 of key and row that also feeds the
  * Merkle forest: LMDB has no page checksums, so every read of a row proves it.
  */
-import type { LeafReader, LeafRow } from '../digest/exchange-comparison.ts'
-import { CHECK_BYTES, type RowItem } from '../digest/exchange-message.ts'
+import type { LeafReader, LeafRow } from '../digest/exchange-rows.ts'
 import type { Hasher } from '../digest/forest.ts'
 import { newestDot } from '../lattice/context.ts'
 import { decodeRow, encodeRow } from '../lattice/encode.ts'
 import type { Row } from '../lattice/row.ts'
 import type { Range, Store } from '../ports.ts'
-import { leafRange, parseRowKey, rowKey, slotRange, TOKEN_BYTES } from '../ring/row-key.ts'
+import {
+  leafRange,
+  parseRowKey,
+  rowKey,
+  slotRange,
+  TOKEN_BYTES,
+  type RowKey
+} from '../ring/row-key.ts'
 import { slotOf } from '../ring/slot.ts'
-import { concat, equal } from '../util/bytes.ts'
+import { compare, concat, equal } from '../util/bytes.ts'
 
 /** Where the row of a key lies. */
 export interface Place {
@@ -39,6 +45,29 @@ export interface RowsComponents {
   readonly hasher: Hasher
   /** Told of every row that fails its check; the row is left out of the answer. */
   readonly onDamage: (damaged: Damaged) => void
+}
+
+/** Of every row, this much of its digest is stored with it. */
+const CHECK_BYTES = 8
+const EMPTY = new Uint8Array()
+
+class ListedRow implements LeafRow {
+  readonly key: Uint8Array
+  readonly token: Uint8Array
+  readonly bytes: Uint8Array
+  readonly digest: Uint8Array
+
+  constructor({ key, token }: RowKey, bytes: Uint8Array, digest: Uint8Array) {
+    this.key = key
+    this.token = token
+    this.bytes = bytes
+    this.digest = digest
+  }
+
+  get newest(): bigint {
+    const row = decodeRow(this.bytes)
+    return (row && newestDot(row.context)?.time) ?? 0n
+  }
 }
 
 export class Rows implements LeafReader {
@@ -88,23 +117,26 @@ export class Rows implements LeafReader {
     }
   }
 
-  *leaf(slot: number, depth: number, leaf: number): Iterable<LeafRow> {
-    for (const { place, stored } of this.scan(leafRange(slot, depth, leaf))) {
-      yield {
-        key: place.key,
-        bytes: stored.bytes,
-        token: place.token,
-        check: stored.digest.subarray(0, CHECK_BYTES),
-        newest: newestDot(stored.row.context)?.time ?? 0n
-      }
+  *leaf(slot: number, depth: number, leaf: number, from?: Uint8Array): Iterable<LeafRow> {
+    const range = leafRange(slot, depth, leaf)
+    const start = from === undefined ? range.from : rowKey(slot, from, EMPTY)
+    yield* this.#listed({ from: compare(start, range.from) > 0 ? start : range.from, to: range.to })
+  }
+
+  *byToken(slot: number, token: Uint8Array): Iterable<LeafRow> {
+    const from = rowKey(slot, token, EMPTY)
+    for (const row of this.#listed({ from, to: slotRange(slot).to })) {
+      if (!equal(row.token, token)) return
+      yield row
     }
   }
 
-  *byToken(slot: number, token: Uint8Array): Iterable<RowItem> {
-    const from = rowKey(slot, token, new Uint8Array())
-    for (const { place, stored } of this.scan({ from, to: slotRange(slot).to })) {
-      if (!equal(place.token, token)) return
-      yield { key: place.key, bytes: stored.bytes }
+  /** Proven rows. Decoding one takes longer than all the rest, so it is left until it is needed. */
+  *#listed(range: Range): Iterable<LeafRow> {
+    for (const [id, value] of this.#store.range('rows', range)) {
+      const parsed = parseRowKey(id)
+      const digest = parsed && this.#check(parsed.key, id, value)
+      if (parsed && digest) yield new ListedRow(parsed, value.subarray(CHECK_BYTES), digest)
     }
   }
 

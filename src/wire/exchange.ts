@@ -1,146 +1,111 @@
 /**
  * The bytes of exchange messages. Everything has a bound that is checked here, so that the machine
- * behind can trust shapes and sizes; what is malformed or absurd decodes to `undefined`.
+ * behind can trust shapes and sizes; what is malformed or absurd decodes to `undefined`. Decoded fields
+ * are views of the bytes given.
  */
 import {
-  CHECK_BYTES,
-  HASH_BYTES,
+  HASHES_A_MESSAGE,
   LEVELS_A_MESSAGE,
-  POSITIONS_MAX,
-  SLOT_TREE,
-  WANTS_MAX,
+  LISTED_A_MESSAGE,
+  LISTS_A_MESSAGE,
+  ROOT_BYTES,
+  SALTS,
+  WANTS_A_MESSAGE,
   type ExchangeAnswer,
   type ExchangeRequest,
-  type HashBlock,
-  type LeafBlock,
-  type RowItem,
-  type RowSummary,
-  type Want
+  type RowItem
 } from '../digest/exchange-message.ts'
-import { isTime } from '../lattice/hlc.ts'
 import { KEY_BYTES_MAX, TOKEN_BYTES } from '../ring/row-key.ts'
-import { SLOTS } from '../ring/slot.ts'
-import { isBytes, isCount, isTuple, pack, readList, unpack } from '../util/msgpack.ts'
+import { isBytes, isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
+import {
+  packBlocks,
+  packFound,
+  packLists,
+  packWants,
+  unpackBlocks,
+  unpackFound,
+  unpackLists,
+  unpackWants
+} from './exchange-parts.ts'
 
-/** Far above what a leaf holds, also while its tree has not grown yet. */
-const LEAF_ROWS_MAX = 1 << 16
 const ROWS_MAX = 1 << 16
-const DEPTH_MAX = 16
-const BLOCKS_MAX = POSITIONS_MAX * 2 ** LEVELS_A_MESSAGE
-/** Of one request; each may be answered by as many as one position, and one more of a leaf. */
-const HASHES_MAX = BLOCKS_MAX
-const FROM_MAX = 2 ** DEPTH_MAX
+/** The last part of a leaf may go beyond what a message is for. */
+const LISTED_MAX = 2 * LISTED_A_MESSAGE
+const ROWS_READ_MAX = 2 ** 32
 
 export function encodeExchangeRequest(request: ExchangeRequest): Uint8Array {
-  const { confirmed, hashes, from, wants, rows } = request
+  const { salt, root, hashes, lists, wants, rows } = request
   return pack([
-    confirmed,
-    hashes.map(blockFields),
-    from,
-    wants.map(wantFields),
-    rows.map(rowFields)
+    salt,
+    root ?? null,
+    packBlocks(hashes),
+    packLists(lists),
+    packWants(wants),
+    rowFields(rows)
   ])
 }
 
 export function decodeExchangeRequest(bytes: Uint8Array): ExchangeRequest | undefined {
   const fields = unpack(bytes)
-  if (!isTuple(fields, 5)) return undefined
-  const [confirmed, , from] = fields
-  if (typeof confirmed !== 'boolean' || !isCount(from, FROM_MAX)) return undefined
-  const hashes = readBlocks(fields[1], HASHES_MAX)
-  const wants = readList(fields[3], WANTS_MAX, readWant)
-  const rows = readList(fields[4], ROWS_MAX, readRow)
-  return hashes && wants && rows && { confirmed, hashes, from, wants, rows }
+  if (!isTuple(fields, 6)) return undefined
+  const [salt, root] = fields
+  if (!isCount(salt, SALTS - 1)) return undefined
+  if (root !== null && !(isBytes(root) && root.length === ROOT_BYTES)) return undefined
+  const hashes = parts(fields[2], bytes => unpackBlocks(bytes, HASHES_A_MESSAGE))
+  const lists = parts(fields[3], bytes => unpackLists(bytes, LISTS_A_MESSAGE))
+  const wants = parts(fields[4], bytes => unpackWants(bytes, WANTS_A_MESSAGE))
+  const rows = readRows(fields[5])
+  if (!hashes || !lists || !wants || !rows) return undefined
+  return { salt, root: root ?? undefined, hashes, lists, wants, rows }
 }
 
 export function encodeExchangeAnswer(answer: ExchangeAnswer): Uint8Array {
-  const { hashes, leaves, rows, wantsDone, hashesDone, from, partial } = answer
+  const { hashes, listsDone, from, found, wantsDone, rows, partial, rowsRead } = answer
   return pack([
-    hashes.map(blockFields),
-    leaves.map(leafFields),
-    rows.map(rowFields),
+    packBlocks(hashes),
+    listsDone,
+    from ?? null,
+    packFound(found),
     wantsDone,
-    hashesDone,
-    from,
-    partial
+    rowFields(rows),
+    partial,
+    rowsRead
   ])
 }
 
 export function decodeExchangeAnswer(bytes: Uint8Array): ExchangeAnswer | undefined {
   const fields = unpack(bytes)
-  if (!isTuple(fields, 7)) return undefined
-  const hashes = readBlocks(fields[0], HASHES_MAX * 2 ** LEVELS_A_MESSAGE)
-  const leaves = readList(fields[1], BLOCKS_MAX, readLeaf)
-  const rows = readList(fields[2], ROWS_MAX, readRow)
-  const [, , , wantsDone, hashesDone, from, partial] = fields
-  if (!isCount(wantsDone, WANTS_MAX) || !isCount(hashesDone, BLOCKS_MAX)) return undefined
-  if (!isCount(from, FROM_MAX) || typeof partial !== 'boolean') return undefined
-  const lists = hashes && leaves && rows && { hashes, leaves, rows }
-  return lists && { ...lists, wantsDone, hashesDone, from, partial }
+  if (!isTuple(fields, 8)) return undefined
+  const [, listsDone, from, , wantsDone, , partial, rowsRead] = fields
+  if (!isCount(listsDone, LISTS_A_MESSAGE) || !isCount(wantsDone, WANTS_A_MESSAGE)) return undefined
+  if (from !== null && !(isBytes(from) && from.length === TOKEN_BYTES)) return undefined
+  if (typeof partial !== 'boolean' || !isCount(rowsRead, ROWS_READ_MAX)) return undefined
+  const hashesMax = HASHES_A_MESSAGE * 2 ** LEVELS_A_MESSAGE
+  const hashes = parts(fields[0], bytes => unpackBlocks(bytes, hashesMax))
+  const found = parts(fields[3], bytes => unpackFound(bytes, LISTED_MAX))
+  const rows = readRows(fields[5])
+  if (!hashes || !found || !rows) return undefined
+  return { hashes, listsDone, from: from ?? undefined, found, wantsDone, rows, partial, rowsRead }
 }
 
-function readBlocks(value: unknown, hashesMax: number): HashBlock[] | undefined {
-  const blocks = readList(value, BLOCKS_MAX, readBlock)
-  const count = blocks?.reduce((sum, { hashes }) => sum + hashes.length / HASH_BYTES, 0)
-  return count !== undefined && count <= hashesMax ? blocks : undefined
+function parts<T>(field: unknown, read: (bytes: Uint8Array) => T | undefined): T | undefined {
+  return isBytes(field) ? read(field) : undefined
 }
 
-function blockFields({ tree, depth, level, first, hashes }: HashBlock): unknown[] {
-  return [tree, depth, level, first, hashes]
+/** Key and bytes in turn. */
+function rowFields(rows: readonly RowItem[]): Uint8Array[] {
+  return rows.flatMap(({ key, bytes }) => [key, bytes])
 }
 
-function readBlock(fields: unknown): HashBlock | undefined {
-  if (!isTuple(fields, 5)) return undefined
-  const [tree, depth, level, first, hashes] = fields
-  if (!isTree(tree) || !isCount(depth, DEPTH_MAX) || !isCount(level, depth)) return undefined
-  if (!isBytes(hashes) || hashes.length === 0 || hashes.length % HASH_BYTES !== 0) return undefined
-  if (!isCount(first, 2 ** level - hashes.length / HASH_BYTES)) return undefined
-  return { tree, depth, level, first, hashes }
-}
-
-function leafFields({ tree, depth, leaf, rows }: LeafBlock): unknown[] {
-  return [tree, depth, leaf, rows.map(({ token, check, newest }) => [token, check, newest])]
-}
-
-function readLeaf(fields: unknown): LeafBlock | undefined {
-  if (!isTuple(fields, 4)) return undefined
-  const [tree, depth, leaf] = fields
-  if (!isCount(tree, SLOTS - 1) || !isCount(depth, DEPTH_MAX)) return undefined
-  if (!isCount(leaf, 2 ** depth - 1)) return undefined
-  const rows = readList(fields[3], LEAF_ROWS_MAX, readSummary)
-  return rows && { tree, depth, leaf, rows }
-}
-
-function readSummary(fields: unknown): RowSummary | undefined {
-  if (!isTuple(fields, 3)) return undefined
-  const [token, check, newest] = fields
-  if (!isBytes(token) || token.length !== TOKEN_BYTES) return undefined
-  if (!isBytes(check) || check.length !== CHECK_BYTES || !isTime(newest)) return undefined
-  return { token, check, newest }
-}
-
-function wantFields({ tree, token }: Want): unknown[] {
-  return [tree, token]
-}
-
-function readWant(fields: unknown): Want | undefined {
-  if (!isTuple(fields, 2)) return undefined
-  const [tree, token] = fields
-  if (!isCount(tree, SLOTS - 1) || !isBytes(token) || token.length !== TOKEN_BYTES) return undefined
-  return { tree, token }
-}
-
-function rowFields({ key, bytes }: RowItem): unknown[] {
-  return [key, bytes]
-}
-
-function readRow(fields: unknown): RowItem | undefined {
-  if (!isTuple(fields, 2)) return undefined
-  const [key, bytes] = fields
-  if (!isBytes(key) || key.length === 0 || key.length > KEY_BYTES_MAX) return undefined
-  return isBytes(bytes) ? { key, bytes } : undefined
-}
-
-function isTree(tree: unknown): tree is number {
-  return tree === SLOT_TREE || isCount(tree, SLOTS - 1)
+function readRows(field: unknown): RowItem[] | undefined {
+  if (!Array.isArray(field) || field.length % 2 !== 0 || field.length > 2 * ROWS_MAX)
+    return undefined
+  const rows: RowItem[] = []
+  for (let i = 0; i < field.length; i += 2) {
+    const [key, bytes] = [field[i] as unknown, field[i + 1] as unknown]
+    if (!isBytes(key) || key.length === 0 || key.length > KEY_BYTES_MAX) return undefined
+    if (!isBytes(bytes)) return undefined
+    rows.push({ key, bytes })
+  }
+  return rows
 }

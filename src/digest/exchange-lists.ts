@@ -1,0 +1,135 @@
+/**
+ * The leaves of an initiator that are to be compared row by row: which are left, and the lists of what
+ * it holds of them, as many as fit a message.
+ */
+import { concat } from '../util/bytes.ts'
+import type { Sliced } from '../util/sliced.ts'
+import { READ_BYTES_A_MESSAGE } from './exchange-budget.ts'
+import {
+  LISTED_A_MESSAGE,
+  LISTS_A_MESSAGE,
+  type ExchangeAnswer,
+  type Part,
+  type RowList,
+  type Want
+} from './exchange-message.ts'
+import { summarize, unexpected, type LeafRow, type PartReader } from './exchange-rows.ts'
+
+/** What went into one message. */
+export interface Listed {
+  readonly lists: readonly RowList[]
+  /** Every row of the lists, in order. */
+  readonly rows: readonly Want[]
+}
+
+/** A row that differs, and the newest time of the peer's; `undefined` when the peer has none. */
+export interface Difference extends Want {
+  readonly newest: bigint | undefined
+}
+
+const EMPTY_MIN = 32
+
+export class Lists {
+  readonly #reader: PartReader
+  readonly #salt: number
+  #queue: Part[] = []
+  /** Leaves of which nothing is here come as rows, and how many fit is known by how many did. */
+  #emptyMax = LISTS_A_MESSAGE
+
+  constructor(reader: PartReader, salt: number) {
+    this.#reader = reader
+    this.#salt = salt
+  }
+
+  get open(): boolean {
+    return this.#queue.length > 0
+  }
+
+  add(part: Part): void {
+    this.#queue.push(part)
+  }
+
+  /** Lists leaves until the message is full. */
+  *list(): Sliced<Listed> {
+    const page = new Page()
+    let taken = 0
+    while (page.open && page.empty < this.#emptyMax && taken < this.#queue.length) {
+      const left = yield* this.#listInto(page, this.#queue[taken++] as Part)
+      if (left !== undefined) this.#queue[--taken] = left
+    }
+    this.#queue.splice(0, taken)
+    return page
+  }
+
+  /** Returns what of the part did not fit. */
+  *#listInto(page: Page, part: Part): Sliced<Part | undefined> {
+    const windows: Uint8Array[] = []
+    for (let at = part; ;) {
+      const { rows, next } = this.#reader.read(at)
+      windows.push(summarize(rows, this.#salt))
+      page.note(part.tree, rows)
+      yield
+      const full = next !== undefined && !page.open
+      if (next === undefined || full) {
+        const to = next ?? part.to
+        page.add({ ...part, to, rows: concat(windows) })
+        return full ? { ...part, from: to } : undefined
+      }
+      at = { ...part, from: next }
+    }
+  }
+
+  /**
+   * Keeps what was not compared to its end. False for a peer that did nothing of what it was asked,
+   * which is not asked again.
+   */
+  answered({ lists }: Listed, { listsDone, from, rows }: ExchangeAnswer): boolean {
+    if (listsDone > lists.length) throw unexpected('compares more lists than it was sent')
+    const left = lists.slice(listsDone)
+    if (left.length === 0) return true
+    if (listsDone === 0 && rows.length === 0) return false
+    this.#emptyMax = Math.max(EMPTY_MIN, 2 * listsDone)
+    const [first, ...others] = left.map(partOf) as [Part, ...Part[]]
+    this.#queue.unshift({ ...first, from: from ?? first.from }, ...others)
+    return true
+  }
+}
+
+/** The lists of one message. */
+class Page implements Listed {
+  readonly lists: RowList[] = []
+  readonly rows: Want[] = []
+  empty = 0
+  #bytes = 0
+
+  get open(): boolean {
+    const room = this.lists.length < LISTS_A_MESSAGE && this.rows.length < LISTED_A_MESSAGE
+    return room && this.#bytes < READ_BYTES_A_MESSAGE
+  }
+
+  note(tree: number, rows: readonly LeafRow[]): void {
+    for (const { token, bytes } of rows) {
+      this.rows.push({ tree, token })
+      this.#bytes += bytes.length
+    }
+  }
+
+  add(list: RowList): void {
+    if (list.rows.length === 0) this.empty++
+    this.lists.push(list)
+  }
+}
+
+function partOf({ tree, depth, leaf, from, to }: RowList): Part {
+  return { tree, depth, leaf, from, to }
+}
+
+/** The rows that an answer is about, and what the peer has of them. */
+export function foundIn({ rows }: Listed, { found }: ExchangeAnswer): Difference[] {
+  if (found.length > rows.length) throw unexpected('finds more rows than were listed')
+  return found.map(({ index, newest }) => {
+    const row = rows[index]
+    if (row === undefined) throw unexpected('finds rows that were not listed')
+    return { ...row, newest }
+  })
+}

@@ -1,0 +1,89 @@
+/**
+ * The rows that an initiator has still to move: of those found to differ each side that is ahead sends,
+ * slots in which the peer has nothing are sent as they are, and joins that the peer lacks go back to it.
+ */
+import type { Sliced } from '../util/sliced.ts'
+import { RowBudget } from './exchange-budget.ts'
+import type { Difference } from './exchange-lists.ts'
+import { WANTS_A_MESSAGE, type Part, type RowItem, type Want } from './exchange-message.ts'
+import type { PartReader } from './exchange-rows.ts'
+
+const MOVES_A_TURN = 64
+
+/** What went into one message. */
+export interface Moved {
+  readonly rows: readonly RowItem[]
+  readonly wants: readonly Want[]
+  /** Rows that were sent without having been compared. */
+  readonly streamed: number
+}
+
+export class Moves {
+  readonly #reader: PartReader
+  #found: Difference[] = []
+  #wants: Want[] = []
+  #streams: Part[] = []
+
+  constructor(reader: PartReader) {
+    this.#reader = reader
+  }
+
+  get open(): boolean {
+    return this.#found.length + this.#wants.length + this.#streams.length > 0
+  }
+
+  add(differences: readonly Difference[]): void {
+    for (const each of differences) this.#found.push(each)
+  }
+
+  /** Sends a row as it is then. */
+  send({ tree, token }: Want): void {
+    this.#found.push({ tree, token, newest: undefined })
+  }
+
+  want(wants: readonly Want[]): void {
+    for (const each of wants) this.#wants.push(each)
+  }
+
+  /** Sends all of a part. */
+  stream(part: Part): void {
+    this.#streams.push(part)
+  }
+
+  /** Rows are read when there is a message with room for them: as they are then. */
+  *move(): Sliced<Moved> {
+    const budget = new RowBudget()
+    yield* this.#decideInto(budget)
+    const compared = budget.rows.length
+    yield* this.#streamInto(budget)
+    const wants = this.#wants.splice(0, WANTS_A_MESSAGE)
+    return { rows: budget.rows, wants, streamed: budget.rows.length - compared }
+  }
+
+  *#decideInto(budget: RowBudget): Sliced<void> {
+    let taken = 0
+    for (const { tree, token, newest } of this.#found) {
+      const own = this.#reader.byToken(tree, token)
+      const ahead = own.some(row => newest === undefined || row.newest >= newest)
+      if (ahead && !budget.add(own)) break
+      if (!ahead && newest !== undefined) this.#wants.push({ tree, token })
+      taken++
+      if (taken % MOVES_A_TURN === 0) yield
+    }
+    this.#found.splice(0, taken)
+  }
+
+  *#streamInto(budget: RowBudget): Sliced<void> {
+    for (let part = this.#streams[0]; part !== undefined; part = this.#streams[0]) {
+      const { rows, next } = this.#reader.read(part)
+      for (const row of rows) {
+        if (budget.add([row])) continue
+        this.#streams[0] = { ...part, from: row.token }
+        return
+      }
+      if (next === undefined) this.#streams.shift()
+      else this.#streams[0] = { ...part, from: next }
+      yield
+    }
+  }
+}

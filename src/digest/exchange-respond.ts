@@ -1,0 +1,163 @@
+/**
+ * The answering end of an exchange. What to answer follows from the request and the own trees and rows
+ * alone: nothing is kept between two messages, so that a broken exchange leaves nothing behind.
+ */
+import { compare } from '../util/bytes.ts'
+import type { Sliced } from '../util/sliced.ts'
+import { RowBudget } from './exchange-budget.ts'
+import { Comparison } from './exchange-comparison.ts'
+import {
+  SUMMARY_BYTES,
+  type ExchangeAnswer,
+  type ExchangeRequest,
+  type Found,
+  type HashBlock,
+  type RowItem,
+  type RowList,
+  type Want
+} from './exchange-message.ts'
+import { PartReader, summarize, type ExchangeComponents, type LeafRow } from './exchange-rows.ts'
+
+/** Blocks that are compared in one turn. */
+const BLOCKS_A_TURN = 128
+
+/**
+ * The answer to one request, whose rows have been applied before; `joined` are those that came out of
+ * the join as something else than was sent.
+ */
+export function* respond(
+  own: ExchangeComponents,
+  request: ExchangeRequest,
+  joined: readonly RowItem[] = []
+): Sliced<ExchangeAnswer> {
+  const hashes = yield* compareHashes(own, request)
+  const budget = new RowBudget()
+  const partial = !joined.every(row => budget.add([row]))
+  const reader = new PartReader(own)
+  const wantsDone = yield* fetchInto(budget, reader, request.wants)
+  const lists = new ListComparison(reader, budget, request.salt)
+  yield* lists.compare(request.lists)
+  const { listsDone, from, found } = lists
+  const rowsRead = reader.rowsRead + request.rows.length
+  return { hashes, listsDone, from, found, wantsDone, rows: budget.rows, partial, rowsRead }
+}
+
+function* compareHashes(
+  own: ExchangeComponents,
+  { salt, root, hashes }: ExchangeRequest
+): Sliced<HashBlock[]> {
+  const found = new Comparison(own, salt)
+  if (root !== undefined && compare(root, own.group.root()) !== 0) found.openAll()
+  for (const [i, block] of hashes.entries()) {
+    found.compare(block)
+    if (i % BLOCKS_A_TURN === 0) yield
+  }
+  const blocks: HashBlock[] = []
+  for (const at of found.differing) {
+    blocks.push(found.below(at))
+    if (blocks.length % BLOCKS_A_TURN === 0) yield
+  }
+  for (const leaf of found.leaves) blocks.push(found.leaf(leaf))
+  return blocks
+}
+
+/** Reads rows until a message has no room for more; returns how many wants that were. */
+function* fetchInto(budget: RowBudget, reader: PartReader, wants: readonly Want[]): Sliced<number> {
+  for (const [i, { tree, token }] of wants.entries()) {
+    if (!budget.add(reader.byToken(tree, token))) return i
+    if (i % BLOCKS_A_TURN === 0) yield
+  }
+  return wants.length
+}
+
+/** Compares lists of the other side with the own rows, until the rows it lacks fill a message. */
+class ListComparison {
+  readonly found: Found[] = []
+  listsDone = 0
+  from: Uint8Array | undefined
+  readonly #reader: PartReader
+  readonly #budget: RowBudget
+  readonly #salt: number
+
+  constructor(reader: PartReader, budget: RowBudget, salt: number) {
+    this.#reader = reader
+    this.#budget = budget
+    this.#salt = salt
+  }
+
+  *compare(lists: readonly RowList[]): Sliced<void> {
+    let index = 0
+    for (const list of lists) {
+      const before = this.found.length
+      if (!(yield* this.#compare(list, index))) {
+        // Which of a list was seen cannot be said by half: it is compared again, with less to send.
+        if (list.rows.length > 0) this.found.length = before
+        if (list.rows.length > 0) this.from = undefined
+        return
+      }
+      this.listsDone++
+      index += list.rows.length / SUMMARY_BYTES
+    }
+  }
+
+  /** False when the message was full before the end. */
+  *#compare(list: RowList, first: number): Sliced<boolean> {
+    const theirs = indexOf(list.rows)
+    let part = list as Omit<RowList, 'rows'>
+    for (;;) {
+      const { rows, next } = this.#reader.read(part)
+      const own = summarize(rows, this.#salt)
+      for (const [i, row] of rows.entries()) {
+        if (!this.#row(row, own.subarray(i * SUMMARY_BYTES), theirs, list.rows, first)) return false
+      }
+      yield
+      if (next === undefined) break
+      part = { ...part, from: next }
+    }
+    for (const at of theirs.values())
+      for (const i of at) this.found.push({ index: first + i, newest: undefined })
+    this.from = undefined
+    return true
+  }
+
+  #row(
+    row: LeafRow,
+    own: Uint8Array,
+    theirs: Map<number, number[]>,
+    listed: Uint8Array,
+    first: number
+  ): boolean {
+    const name = nameAt(own, 0)
+    const at = theirs.get(name)?.shift()
+    if (at === undefined) {
+      this.from = row.token
+      return this.#budget.add([row])
+    }
+    if (theirs.get(name)?.length === 0) theirs.delete(name)
+    const check = at * SUMMARY_BYTES + SUMMARY_BYTES / 2
+    if (nameAt(own, SUMMARY_BYTES / 2) !== nameAt(listed, check)) {
+      this.found.push({ index: first + at, newest: row.newest })
+    }
+    return true
+  }
+}
+
+/** Where each window of a token stands in a list. Nearly always once. */
+function indexOf(rows: Uint8Array): Map<number, number[]> {
+  const index = new Map<number, number[]>()
+  for (let i = 0; i < rows.length / SUMMARY_BYTES; i++) {
+    const name = nameAt(rows, i * SUMMARY_BYTES)
+    const known = index.get(name)
+    if (known === undefined) index.set(name, [i])
+    else known.push(i)
+  }
+  return index
+}
+
+/** A window as a number. */
+function nameAt(rows: Uint8Array, at: number): number {
+  const [a, b, c, d] = [rows[at], rows[at + 1], rows[at + 2], rows[at + 3]] as number[]
+  return (
+    (((a as number) << 24) | ((b as number) << 16) | ((c as number) << 8) | (d as number)) >>> 0
+  )
+}

@@ -1,0 +1,85 @@
+/**
+ * The way of an initiator down the trees: which nodes are still to be looked below, and which leaves
+ * were found to differ. It looks at no more nodes than the own trees can have, whatever a peer says.
+ */
+import type { Sliced } from '../util/sliced.ts'
+import type { Comparison, Position, Suspect } from './exchange-comparison.ts'
+import {
+  HASH_BYTES,
+  HASHES_A_MESSAGE,
+  LEVELS_A_MESSAGE,
+  SLOT_TREE,
+  type HashBlock
+} from './exchange-message.ts'
+import { unexpected } from './exchange-rows.ts'
+
+const BLOCKS_A_TURN = 128
+
+/** Hashes to ask about, and the level of the tree over slots below which their answers lie. */
+export interface Asked {
+  readonly blocks: readonly HashBlock[]
+  readonly level: number
+}
+
+export class Walk {
+  readonly suspects: Suspect[] = []
+  /** Slots in which the peer has nothing at all. */
+  readonly empties: number[] = []
+  readonly #found: Comparison
+  readonly #rechecks: number[] = []
+  /** How many nodes of each tree the peer has shown. */
+  readonly #shown = new Map<number, number>()
+
+  constructor(found: Comparison) {
+    this.#found = found
+  }
+
+  get open(): boolean {
+    return this.#found.differing.length + this.#rechecks.length > 0
+  }
+
+  /** Asks about a whole slot once more. */
+  recheck(tree: number): void {
+    this.#rechecks.push(tree)
+  }
+
+  /** The hashes below as many differing nodes as fit a message. */
+  *ask(): Sliced<Asked> {
+    const { differing } = this.#found
+    const blocks: HashBlock[] = this.#rechecks
+      .splice(0, HASHES_A_MESSAGE / 2)
+      .map(tree => this.#found.leaf({ tree, depth: 0, leaf: 0 }))
+    let [level, hashes, taken] = [Infinity, blocks.length, 0]
+    while (taken < differing.length && hashes <= HASHES_A_MESSAGE - 2 ** LEVELS_A_MESSAGE) {
+      const block = this.#found.below(differing[taken++] as Position)
+      if (block.tree === SLOT_TREE) level = Math.min(level, block.level)
+      hashes += block.hashes.length / HASH_BYTES
+      blocks.push(block)
+      if (blocks.length % BLOCKS_A_TURN === 0) yield
+    }
+    differing.splice(0, taken)
+    return { blocks, level }
+  }
+
+  /** Takes what the peer answered to hashes of the tree over slots at `level`. */
+  *take(blocks: readonly HashBlock[], level: number): Sliced<void> {
+    for (const [i, block] of blocks.entries()) {
+      this.#take(block, level)
+      if (i % BLOCKS_A_TURN === 0) yield
+    }
+    for (const leaf of this.#found.leaves.splice(0)) this.suspects.push(leaf)
+  }
+
+  #take(block: HashBlock, level: number): void {
+    const { tree, hashes } = block
+    if (tree === SLOT_TREE && block.level <= level) throw unexpected('goes in circles')
+    const shown = (this.#shown.get(tree) ?? 0) + Math.max(1, hashes.length / HASH_BYTES)
+    this.#shown.set(tree, shown)
+    // All levels, the leaves once more, and the first look into a deeper tree.
+    if (shown > 3 * 2 ** this.#found.depth(tree) + 2 ** LEVELS_A_MESSAGE) {
+      throw unexpected('shows more hashes than there are')
+    }
+    if (tree !== SLOT_TREE && hashes.length === 0) this.empties.push(tree)
+    else this.#found.compare(block)
+  }
+}

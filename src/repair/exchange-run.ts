@@ -1,0 +1,258 @@
+/**
+ * One exchange that this node began, from its first root to its last: sends what the machine in
+ * digest/exchange.ts says, applies what comes back, and counts.
+ *
+ * What was moved stays moved, whatever happens then: a run that breaks off, or whose time is over, is
+ * gone on with by the next.
+ */
+import type { Membership } from '../cluster/membership.ts'
+import type { ExchangeAnswer, ExchangeRequest, RowItem } from '../digest/exchange-message.ts'
+import { Initiator } from '../digest/exchange.ts'
+import type { SlotGroup } from '../digest/forest.ts'
+import { HearsayError } from '../errors.ts'
+import type { ExchangeReport } from '../options.ts'
+import type { Clock, Meter, Timers } from '../ports.ts'
+import type { Replica } from '../replica/replica.ts'
+import { equal } from '../util/bytes.ts'
+import type { NodeId } from '../util/node-id.ts'
+import { sleep } from '../util/sleep.ts'
+import { decodeExchangeAnswer, encodeExchangeRequest } from '../wire/exchange.ts'
+import type { Pace } from './pace.ts'
+
+export interface ExchangeRunComponents {
+  readonly replica: Replica
+  readonly membership: Membership
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly meter: Meter
+  readonly pace: Pace
+}
+
+export interface ExchangeRunInit {
+  readonly peer: NodeId
+  readonly group: SlotGroup
+  readonly settleMs: number
+  /** Which parts of hashes are compared first. */
+  readonly salt: number
+  /** How long it may take. */
+  readonly turnMs: number
+  readonly signal: AbortSignal | undefined
+}
+
+export type Ran = Omit<ExchangeReport, 'peer'> & {
+  /** At least one walk came to its end, and all that differed when it began was moved and taken. */
+  readonly complete: boolean
+  /** Why a row of the peer could not be taken, if one could not. */
+  readonly refusal: Error | undefined
+}
+
+const DEADLINE_MS = 30_000
+/** Walks in one exchange: each later one finds what was written during the one before. */
+const PASSES_MAX = 4
+const KEYS_REPORTED_MAX = 100
+
+type Flight = { readonly id: number; readonly round: number } & (
+  { readonly answer: ExchangeAnswer } | { readonly error: unknown }
+)
+
+interface Walked {
+  readonly equal: boolean
+  readonly complete: boolean
+}
+
+export class ExchangeRun {
+  readonly #components: ExchangeRunComponents
+  readonly #init: ExchangeRunInit
+  readonly #view: string
+  readonly #endMs: number
+  readonly #end = new AbortController()
+  readonly #flights = new Map<number, Promise<Flight>>()
+  readonly #keys: Uint8Array[] = []
+  #beganMs = -Infinity
+  #refusal: Error | undefined
+  readonly #sums = {
+    rowsSent: 0,
+    rowsReceived: 0,
+    rowsDiffered: 0,
+    rowsRead: 0,
+    rowBytes: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    messages: 0,
+    roundTrips: 0
+  }
+
+  constructor(components: ExchangeRunComponents, init: ExchangeRunInit) {
+    this.#components = components
+    this.#init = init
+    this.#view = components.membership.view.fingerprint
+    this.#endMs = components.clock.monoMs() + init.turnMs
+  }
+
+  get slots(): Uint16Array {
+    return this.#init.group.slots
+  }
+
+  /** When the walk that came last looked at the own root. */
+  get beganMs(): number {
+    return this.#beganMs
+  }
+
+  async run(): Promise<Ran> {
+    const abort = () => this.#end.abort(this.#init.signal?.reason)
+    this.#init.signal?.addEventListener('abort', abort, { once: true })
+    try {
+      this.#init.signal?.throwIfAborted()
+      return await this.#run()
+    } finally {
+      this.#init.signal?.removeEventListener('abort', abort)
+      this.#end.abort()
+    }
+  }
+
+  async #run(): Promise<Ran> {
+    let complete = false
+    let same = false
+    for (let pass = 0; pass < PASSES_MAX && !same && !this.#over; pass++) {
+      const moved = this.#moved
+      const walked = await this.#walk(this.#init.salt + pass)
+      same = walked.equal
+      complete ||= walked.complete
+      if (!same && this.#moved === moved) break
+    }
+    const sums = this.#sums
+    const overheadBytes = sums.bytesSent + sums.bytesReceived - sums.rowBytes
+    const report = { ...sums, overheadBytes, keys: this.#keys }
+    return { equal: same, complete, refusal: this.#refusal, ...report }
+  }
+
+  async #walk(salt: number): Promise<Walked> {
+    const { replica, timers, clock, pace } = this.#components
+    this.#beganMs = clock.monoMs()
+    const own = { forest: replica.forest, rows: replica.rows, group: this.#init.group }
+    const walk = new Initiator(own, { salt })
+    for (;;) {
+      const over = this.#over
+      if (over && this.#flights.size === 0) break
+      const step = over ? WAIT : await pace.run(walk.next(), this.#end.signal)
+      if (step.do === 'done') break
+      if (step.do === 'settle') await sleep(timers, this.#init.settleMs, this.#end.signal)
+      else if (step.do === 'send') this.#send(step.id, step.message)
+      else await this.#receive(walk)
+      this.#assertView()
+    }
+    this.#sums.rowsDiffered += walk.rowsDiffered
+    this.#sums.rowsRead += walk.rowsRead
+    const complete = walk.complete && !this.#over && this.#refusal === undefined
+    return { equal: walk.equal, complete }
+  }
+
+  get #over(): boolean {
+    return this.#components.clock.monoMs() >= this.#endMs
+  }
+
+  get #moved(): number {
+    return this.#sums.rowsSent + this.#sums.rowsReceived
+  }
+
+  #send(id: number, message: ExchangeRequest): void {
+    const round = this.#sums.roundTrips + 1
+    this.#note(message.rows, 'rowsSent')
+    this.#flights.set(
+      id,
+      this.#ask(message).then(
+        answer => ({ id, round, answer }),
+        (error: unknown) => ({ id, round, error })
+      )
+    )
+  }
+
+  async #ask(message: ExchangeRequest): Promise<ExchangeAnswer> {
+    const { membership } = this.#components
+    const body = encodeExchangeRequest(message)
+    this.#sums.messages++
+    this.#sums.bytesSent += body.length
+    const options = { deadlineMs: DEADLINE_MS, signal: this.#end.signal }
+    const bytes = await membership.ask(this.#init.peer, 'exchange', body, options)
+    this.#sums.bytesReceived += bytes.length
+    const answer = decodeExchangeAnswer(bytes)
+    if (answer === undefined) throw malformed(this.#init.peer)
+    return answer
+  }
+
+  async #receive(walk: Initiator): Promise<void> {
+    const { pace } = this.#components
+    const flight = await Promise.race(this.#flights.values())
+    this.#flights.delete(flight.id)
+    if ('error' in flight) throw flight.error
+    // Under another view positions mean something else.
+    this.#assertView()
+    this.#sums.roundTrips = Math.max(this.#sums.roundTrips, flight.round)
+    this.#sums.rowsRead += flight.answer.rowsRead
+    const received = await pace.run(walk.receive(flight.id, flight.answer), this.#end.signal)
+    this.#note(received, 'rowsReceived')
+    walk.joined(await this.#apply(received))
+  }
+
+  async #apply(rows: readonly RowItem[]): Promise<readonly RowItem[]> {
+    if (rows.length === 0) return rows
+    this.#sums.rowsRead += rows.length
+    const applied = await applyRows(this.#components, rows)
+    this.#refusal ??= applied.refusal
+    return applied.joined
+  }
+
+  #assertView(): void {
+    if (this.#components.membership.view.fingerprint === this.#view) return
+    throw new HearsayError('ERR_NETWORK', 'The members changed during the exchange; run it again.')
+  }
+
+  #note(rows: readonly RowItem[], direction: 'rowsSent' | 'rowsReceived'): void {
+    this.#sums[direction] += rows.length
+    for (const { key, bytes } of rows) this.#sums.rowBytes += key.length + bytes.length
+    for (const { key } of rows) {
+      if (this.#keys.length >= KEYS_REPORTED_MAX) return
+      if (!this.#keys.some(known => equal(known, key))) this.#keys.push(key)
+    }
+  }
+}
+
+const WAIT = { do: 'wait' } as const
+const EMPTY = new Uint8Array()
+
+export interface AppliedRows {
+  /** Those that came out of the join as something else than was sent. */
+  readonly joined: readonly RowItem[]
+  /** Why the disk or the replica refused one, if they did: it is not here now. */
+  readonly refusal: Error | undefined
+}
+
+export async function applyRows(
+  {
+    replica,
+    clock,
+    pace,
+    meter
+  }: Pick<ExchangeRunComponents, 'replica' | 'clock' | 'pace' | 'meter'>,
+  rows: readonly RowItem[]
+): Promise<AppliedRows> {
+  const from = clock.monoMs()
+  const results = await Promise.allSettled(
+    rows.map(({ key, bytes }) => replica.apply(key, 'row', bytes))
+  )
+  const refusals = results.flatMap(result =>
+    result.status === 'rejected' ? [result.reason as Error] : []
+  )
+  meter.count('exchange.rows-refused', refusals.length)
+  const joined = results.flatMap((result, i) => {
+    if (result.status === 'rejected' || equal(result.value.bytes, rows[i]?.bytes ?? EMPTY))
+      return []
+    return [{ key: result.value.key, bytes: result.value.bytes }]
+  })
+  await pace.worked(clock.monoMs() - from)
+  return { joined, refusal: refusals[0] }
+}
+
+export function malformed(peer: NodeId): HearsayError {
+  return new HearsayError('ERR_PROTOCOL', `Hearsay could not read an exchange message of ${peer}.`)
+}
