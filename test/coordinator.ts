@@ -25,9 +25,11 @@ import { utf8 } from '../src/util/bytes.ts'
 import { Counters } from '../src/util/counters.ts'
 import type { NodeId } from '../src/util/node-id.ts'
 import { decodeForward, encodeFailure, encodeWritten } from '../src/wire/forward.ts'
+import { decodePassing, encodePassed } from '../src/wire/passing.ts'
 import { HandTime, turn } from './fixtures/hand-time.ts'
 import { setTo, silent } from './fixtures/engine-parts.ts'
 import { actor } from './fixtures/lattice-arbitrary.ts'
+import { Stream } from './fixtures/sim/random.ts'
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'] as unknown as [NodeId, NodeId, NodeId, NodeId]
 const owners = [a, b, c]
@@ -281,7 +283,9 @@ t.test('a write', async t => {
 
 t.test('a write through a node that does not own the key', async t => {
   const written = { version: 'v', acknowledged: [a], hinted: [] }
-  const done = encodeWritten(written)
+  const passed = (outcome: Uint8Array) => encodePassed({ outcome })
+  const done = passed(encodeWritten(written))
+  const failed = (error: HearsayError) => passed(encodeFailure(error))
   const unsent = new NetworkError('no way', true)
   const write = {
     key,
@@ -313,12 +317,16 @@ t.test('a write through a node that does not own the key', async t => {
     const asked: Asked[] = []
     const ask = (node: NodeId, _: string, body: Uint8Array, options: { deadlineMs: number }) => {
       const { deadlineMs } = options
-      asked.push({ node, deadlineMs, timeoutMs: decodeForward(body)?.timeoutMs as number })
+      asked.push({ node, deadlineMs, timeoutMs: timeoutOf(body) as number })
       const late = new NetworkError('late', !connected.includes(node))
       return Promise.race([
         answer(node),
         new Promise<never>((_, reject) => time.after(deadlineMs, () => reject(late)))
       ])
+    }
+    const timeoutOf = (body: Uint8Array) => {
+      const write = decodePassing(body)?.write
+      return write && decodeForward(write)?.timeoutMs
     }
     const view = { ownersOf: () => ({ current: owners, next: owners }) }
     const isAlive = (node: NodeId) => !down.includes(node)
@@ -331,7 +339,10 @@ t.test('a write through a node that does not own the key', async t => {
         inOrder: (nodes: NodeId[]) => nodes.filter(isAlive)
       } as unknown as Liveness,
       network: { connected: () => connected } as unknown as Network,
-      clock: time
+      clock: time,
+      timers: time,
+      random: new Stream(1, 'ids'),
+      meter: new Counters()
     })
     const run = (options: Partial<typeof write> = {}) =>
       coordinator.write({ ...write, ...options }).catch((error: unknown) => error)
@@ -341,9 +352,9 @@ t.test('a write through a node that does not own the key', async t => {
   t.test('asks the next owner while it is certain that nothing was done', async t => {
     const refusals: (() => Promise<Uint8Array>)[] = [
       () => Promise.reject(unsent),
-      () => Promise.resolve(encodeFailure(new HearsayError('ERR_CORRUPT', 'not whole'))),
-      () => Promise.resolve(encodeFailure(new HearsayError('ERR_CLOSED', 'closed'))),
-      () => Promise.resolve(encodeFailure(new HearsayError('ERR_OVERLOADED', 'busy'))),
+      () => Promise.resolve(failed(new HearsayError('ERR_CORRUPT', 'not whole'))),
+      () => Promise.resolve(failed(new HearsayError('ERR_CLOSED', 'closed'))),
+      () => Promise.resolve(failed(new HearsayError('ERR_OVERLOADED', 'busy'))),
       () => Promise.reject(new RemoteError('ERR_CLOSED', 'closed')),
       () => Promise.reject(new RemoteError('ERR_OVERLOADED', 'busy')),
       () => Promise.reject(new HearsayError('ERR_OVERLOADED', 'too many wait here')),
@@ -359,17 +370,23 @@ t.test('a write through a node that does not own the key', async t => {
   t.test('asks nobody else once something may have been done', async t => {
     const ends: [() => Promise<Uint8Array>, object][] = [
       [() => Promise.reject(new NetworkError('gone', false)), { code: 'ERR_TIMEOUT' }],
-      [() => Promise.reject(new RemoteError('ERR_INTERNAL', 'oh')), { code: 'ERR_REMOTE' }],
-      [() => Promise.resolve(utf8('gibberish')), { code: 'ERR_PROTOCOL' }],
       [
-        () => Promise.resolve(encodeFailure(new HearsayError('ERR_STORE', 'full'))),
-        { code: 'ERR_STORE' }
-      ]
+        () => Promise.reject(new RemoteError('ERR_INTERNAL', 'oh')),
+        { code: 'ERR_REMOTE', message: /oh.*outcome is unknown/ }
+      ],
+      [
+        () => Promise.resolve(utf8('gibberish')),
+        { code: 'ERR_PROTOCOL', message: /outcome is unknown/ }
+      ],
+      [() => Promise.resolve(failed(new HearsayError('ERR_STORE', 'full'))), { code: 'ERR_STORE' }],
+      [() => Promise.resolve(passed(utf8('x'))), { message: /outcome is unknown/ }]
     ]
     for (const [end, expected] of ends) {
-      const { run, nodes } = through(end)
-      t.match(await run(), expected)
-      t.same(nodes(), [a])
+      const { time, run, nodes } = through(end)
+      const ended = run()
+      await time.pass(1_000)
+      t.match(await ended, expected)
+      t.same([...new Set(nodes())], [a])
     }
   })
 
@@ -381,13 +398,13 @@ t.test('a write through a node that does not own the key', async t => {
     t.match(none, { code: 'ERR_UNAVAILABLE', needed: 2, alive: 0 })
     const enough = await through(() => Promise.reject(unsent)).run()
     t.match(enough, { code: 'ERR_NETWORK', message: /nothing was stored.*no way/ })
-    const closed = encodeFailure(new HearsayError('ERR_CLOSED', 'The node is closed.'))
+    const closed = failed(new HearsayError('ERR_CLOSED', 'The node is closed.'))
     const leaving = await through(() => Promise.resolve(closed)).run()
     t.match(leaving, { code: 'ERR_NETWORK' }, 'it is not this node that is closed')
   })
 
   t.test('that no owner takes fails with what the last one said of the row', async t => {
-    const busy = encodeFailure(new HearsayError('ERR_OVERLOADED', 'busy'))
+    const busy = failed(new HearsayError('ERR_OVERLOADED', 'busy'))
     t.match(await through(() => Promise.resolve(busy)).run(), { code: 'ERR_OVERLOADED' })
   })
 
@@ -421,19 +438,21 @@ t.test('a write through a node that does not own the key', async t => {
   })
 
   t.test('says how long it took when an owner was lost', async t => {
-    const { time, run } = through(async () => {
-      await time.pass(20)
+    const { time, asked, run } = through(async () => {
       throw new NetworkError('gone', false)
     })
-    const error = await run()
+    const ended = run()
+    await time.pass(1_000)
+    const error = await ended
     t.ok(error instanceof TimeoutError)
-    t.match(error, { needed: 2, timeoutMs: 20 })
+    t.match(error, { needed: 2, timeoutMs: 750 }, 'the next pause would be too long')
+    t.equal(asked.length, 5)
   })
 
   t.test('says how long it took when an owner says that it took too long', async t => {
     const { time, run } = through(async () => {
       await time.pass(900)
-      return encodeFailure(new TimeoutError('write', 2, [a], 850))
+      return failed(new TimeoutError('write', 2, [a], 850))
     })
     t.match(await run(), { code: 'ERR_TIMEOUT', acknowledged: [a], timeoutMs: 900 })
   })
@@ -454,7 +473,18 @@ t.test('a write through a node that does not own the key', async t => {
     const liveness = { inOrder: () => owners } as unknown as Liveness
     const network = { connected: () => owners } as unknown as Network
     const [replica, writer] = [{} as Replica, {} as Writer]
-    const parts = { replica, writer, membership, liveness, network, clock: time }
+    const random = new Stream(1, 'ids')
+    const parts = {
+      replica,
+      writer,
+      membership,
+      liveness,
+      network,
+      clock: time,
+      timers: time,
+      random,
+      meter: new Counters()
+    }
     const ended = new Coordinator(parts).write(write, controller.signal)
     t.equal(await ended.catch((error: unknown) => error), reason)
   })

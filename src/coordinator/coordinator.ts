@@ -1,7 +1,8 @@
 /**
  * The node that runs a client's request. Reads are coordinated by whoever is asked. A write is
  * always coordinated by an owner of its slot, because only an owner's own row can give it a dot that
- * says what it replaces; other nodes pass it on, to the nearest owner that is alive.
+ * says what it replaces; other nodes pass it on, to the nearest owner that is alive. What was passed
+ * on here is done once, however often it arrives.
  */
 import { HearsayError } from '../errors.ts'
 import { assign, erase } from '../lattice/row.ts'
@@ -15,7 +16,15 @@ import {
   type Forward,
   type Written
 } from '../wire/forward.ts'
+import {
+  decodePassing,
+  encodePassed,
+  ID_BYTES,
+  type Passed,
+  type Passing
+} from '../wire/passing.ts'
 import { Forwarding, malformed, notWhole, type ForwardingComponents } from './forwarding.ts'
+import { Outcomes } from './outcomes.ts'
 import type { Writer } from './writer.ts'
 
 export interface CoordinatorComponents extends ForwardingComponents {
@@ -25,9 +34,11 @@ export interface CoordinatorComponents extends ForwardingComponents {
 
 export class Coordinator {
   readonly #components: CoordinatorComponents
+  readonly #outcomes: Outcomes
 
   constructor(components: CoordinatorComponents) {
     this.#components = components
+    this.#outcomes = new Outcomes(components.clock, { life: components.random.bytes(ID_BYTES) })
     components.membership.serve('forward', async (from, body) => this.#forwarded(from, body))
   }
 
@@ -51,8 +62,23 @@ export class Coordinator {
 
   async #forwarded(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
     // A copy: what is left to do for a write outlives the request that brought it.
-    const write = decodeForward(body.slice())
-    if (write === undefined) throw malformed(from)
+    const passing = decodePassing(body.slice())
+    if (passing === undefined) throw malformed(from)
+    return encodePassed(await this.#passed(from, passing))
+  }
+
+  async #passed(from: NodeId, { id, again, write }: Passing): Promise<Passed> {
+    if (write === undefined) return this.#outcomes.ask(from, id)
+    const forward = decodeForward(write)
+    if (forward === undefined) throw malformed(from)
+    const isKnown = again === undefined || this.#outcomes.surelyKnows(again)
+    return isKnown
+      ? this.#outcomes.once(from, id, () => this.#take(forward))
+      : this.#outcomes.ask(from, id)
+  }
+
+  /** What comes of it, encoded: also that it was refused, so that it is refused again. */
+  async #take(write: Forward): Promise<Uint8Array> {
     try {
       if (!this.#coordinates(write.key)) throw notWhole()
       return encodeWritten(await this.#run(write))
