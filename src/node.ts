@@ -19,6 +19,7 @@ import { Writer } from './coordinator/writer.ts'
 import { SLOTS, type Forest } from './digest/forest.ts'
 import { HearsayError } from './errors.ts'
 import { printActor } from './lattice/dot.ts'
+import type { Operation } from './lattice/operation.ts'
 import type {
   BackgroundTask,
   Bytes,
@@ -197,11 +198,11 @@ export class Node implements HearsayNode {
   }
 
   async put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<WriteResult> {
-    return this.#write(key, checkValue(value), options)
+    return this.#write(key, { do: 'put', value: checkValue(value) }, options)
   }
 
   async delete(key: Bytes, options: WriteOptions = {}): Promise<WriteResult> {
-    return this.#write(key, undefined, options)
+    return this.#write(key, { do: 'delete' }, options)
   }
 
   async explain(
@@ -389,14 +390,10 @@ export class Node implements HearsayNode {
     await Promise.all([this.#replica.distrust(), this.#replica.identity.rotate('rolled-back')])
   }
 
-  async #write(
-    key: Bytes,
-    value: Uint8Array | undefined,
-    options: WriteOptions
-  ): Promise<WriteResult> {
+  async #write(key: Bytes, operation: Operation, options: WriteOptions): Promise<WriteResult> {
     this.#assertOpen()
     const { signal, ...request } = requestOf('write', options, this.#defaults)
-    return this.#coordinator.write({ key: checkKey(key), value, ...request }, signal)
+    return this.#coordinator.write({ key: checkKey(key), operation, ...request }, signal)
   }
 
   /** One that is another member. */

@@ -215,7 +215,7 @@ t.test('a read', async t => {
 })
 
 t.test('a write', async t => {
-  const request = { key, mutation: setTo('v'), level: 'quorum' as const, flush: false }
+  const request = { key, operation: setTo('v'), level: 'quorum' as const, flush: false }
 
   interface Parts {
     readonly owners?: Owners
@@ -289,7 +289,7 @@ t.test('a write through a node that does not own the key', async t => {
   const unsent = new NetworkError('no way', true)
   const write = {
     key,
-    value: utf8('v'),
+    operation: { do: 'put' as const, value: utf8('v') },
     level: 'quorum' as const,
     flush: false,
     timeoutMs: 1_000

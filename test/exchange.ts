@@ -26,6 +26,7 @@ import {
 } from '../src/errors.ts'
 import { encodeRow } from '../src/lattice/encode.ts'
 import { timeOf } from '../src/lattice/hlc.ts'
+import { INTEGER_MAX, INTEGER_MIN } from '../src/lattice/kinds.ts'
 import { assign, joinDelta, ROW_EMPTY } from '../src/lattice/row.ts'
 import { concat, hex, utf8 } from '../src/util/bytes.ts'
 import type { NodeId } from '../src/util/node-id.ts'
@@ -65,8 +66,8 @@ import {
   type Kind,
   type Side
 } from './fixtures/engine-exchange.ts'
-import { dump, NOON, rootOf } from './fixtures/engine-parts.ts'
-import { actor, history, play } from './fixtures/lattice-arbitrary.ts'
+import { dump, NOON, rootOf, setTo } from './fixtures/engine-parts.ts'
+import { actor, history, operation, play, seen } from './fixtures/lattice-arbitrary.ts'
 
 /** Few rows with all kinds of difference, and many with few differences. */
 const kinds: fc.Arbitrary<Kind[]> = fc.oneof(
@@ -823,13 +824,20 @@ t.test('on the wire', async t => {
       ),
       fc.integer({ min: 1, max: 9_999 })
     )
-    const value = fc.option(bytes, { nil: undefined })
     const timeoutMs = fc.nat(86_400_000)
-    check(fc.record({ key, value, level, flush: fc.boolean(), timeoutMs }), write =>
+    const withSeen = fc.tuple(operation, seen).map(([each, seen]) => {
+      return each.do === 'put' || each.do === 'delete' ? { ...each, seen } : each
+    })
+    const any = fc.oneof(operation, withSeen)
+    check(fc.record({ key, operation: any, level, flush: fc.boolean(), timeoutMs }), write =>
       decodeForward(encodeForward(write))
     )
-    check(fc.record({ version: word, acknowledged: nodes, hinted: nodes }), written =>
-      decodeWritten(encodeWritten(written))
+    const written = fc.record({ version: word, acknowledged: nodes, hinted: nodes })
+    check(written, value => decodeWritten(encodeWritten(value)))
+    const numbered = fc.tuple(written, fc.bigInt(INTEGER_MIN, INTEGER_MAX))
+    check(
+      numbered.map(([value, number]) => ({ ...value, number })),
+      value => decodeWritten(encodeWritten(value))
     )
     t.pass()
   })
@@ -886,7 +894,13 @@ t.test('on the wire', async t => {
     encodeRefusals([{ index: 1, code: 'ERR_CORRUPT', message: 'no' }]),
     encodeAsk({ view: 'v', table: utf8('t'), body: utf8('b') }),
     encodeFailure(new TimeoutError('write', 2, ['a' as NodeId], 5)),
-    encodeForward({ key: utf8('k'), value: utf8('v'), level: 'one', flush: true, timeoutMs: 9 })
+    encodeForward({
+      key: utf8('k'),
+      operation: setTo('v'),
+      level: 'one',
+      flush: true,
+      timeoutMs: 9
+    })
   ]
 
   t.test('bytes with faults are read as something within the limits or not at all', async t => {

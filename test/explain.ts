@@ -2,7 +2,6 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { explanationText } from '../src/fronts/cli/explain.ts'
-import { CONTEXT_EMPTY } from '../src/lattice/context.ts'
 import { printDot, type Actor, type Dot } from '../src/lattice/dot.ts'
 import type { Time } from '../src/lattice/hlc.ts'
 import { assign, erase, join, joinDelta, ROW_EMPTY, type Row } from '../src/lattice/row.ts'
@@ -47,7 +46,7 @@ t.test('the verdict', async t => {
 
   t.test('says that what expired is passed over', async t => {
     const entry = { dot: dot(1, 10), value: utf8('v'), expiresAt: 100 }
-    const row = join(ROW_EMPTY, { context: CONTEXT_EMPTY, entries: [entry] })
+    const row = join(ROW_EMPTY, { ...ROW_EMPTY, entries: [entry] })
     t.match(judge([row], 100).why, /has expired/)
     t.notMatch(judge([row], 99).why, /has expired/)
   })

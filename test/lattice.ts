@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { contextOf, covers, fold, joinContexts, newestDot } from '../src/lattice/context.ts'
-import { compareDots, printDot } from '../src/lattice/dot.ts'
+import { compareDots, printDot, type Dot } from '../src/lattice/dot.ts'
+import { isRefusal } from '../src/lattice/kinds.ts'
+import { mutate } from '../src/lattice/mutate.ts'
 import { decodeDelta, decodeRow, encodeDelta, encodeRow } from '../src/lattice/encode.ts'
 import { millisecondsOf, observe, tick, timeOf, TIME_ZERO } from '../src/lattice/hlc.ts'
 import {
@@ -12,15 +14,22 @@ import {
   ROW_EMPTY,
   versionOf,
   winner,
+  type Delta,
   type Row
 } from '../src/lattice/row.ts'
 import { hex, text, utf8 } from '../src/util/bytes.ts'
-import { actor, history, play } from './fixtures/lattice-arbitrary.ts'
+import { actor, history, play, type Step } from './fixtures/lattice-arbitrary.ts'
 
 const bytesOf = (row: Row) => hex(encodeRow(row))
 const pick = (rows: readonly Row[], i: number) => rows[i % rows.length] as Row
 const check = <T>(arbitrary: fc.Arbitrary<T>, law: (value: T) => void) =>
   fc.assert(fc.property(arbitrary, law), { numRuns: 500 })
+
+function add(row: Row, member: string, dot: Dot): Delta {
+  const mutation = mutate(row, { do: 'set-add', fields: [utf8(member)] }, dot, 0)
+  if (isRefusal(mutation)) throw new Error('refused')
+  return mutation.delta
+}
 
 t.test('the clock', async t => {
   t.test('never gives a time twice, whatever the wall clock does', async t => {
@@ -74,13 +83,13 @@ t.test('join', async t => {
       const { rows, deltas } = play(steps)
       const all = rows.reduce(join)
       for (const delta of deltas) {
-        const replaced = deltas.some(later =>
-          later.replaced.some(dot => compareDots(dot, delta.dot) === 0)
-        )
-        const lives = all.entries.some(entry => compareDots(entry.dot, delta.dot) === 0)
-        const erased = delta.entries.length === 0
         if (!covers(all.context, delta.dot)) throw new Error('a write was not seen')
-        if (lives === (replaced || erased)) throw new Error('lost, or came back')
+        for (const { dot } of delta.entries) {
+          const replaced = deltas.some(later => covers(later.replaced, dot))
+          const lives = all.entries.some(entry => compareDots(entry.dot, dot) === 0)
+          if (!covers(all.context, dot)) throw new Error('an entry was not seen')
+          if (lives === replaced) throw new Error('lost, or came back')
+        }
       }
     })
     t.pass()
@@ -102,7 +111,7 @@ t.test('deltas', async t => {
         const twice = again.flatMap(i => deltas.slice(i % (deltas.length + 1)).slice(0, 1))
         const inOrder = deltas.reduce(joinDelta, ROW_EMPTY)
         const mixed = [...shuffled, ...twice].reduce(joinDelta, ROW_EMPTY)
-        const visible = (row: Row) => row.entries.map(entry => printDot(entry.dot)).join()
+        const visible = (row: Row) => hex(encodeRow({ ...row, context: contextOf([]) }))
         if (visible(inOrder) !== visible(mixed)) throw new Error('order or repetition shows')
         if (deltas.some(delta => !covers(mixed.context, delta.dot))) throw new Error('unseen')
         if (bytesOf(join(inOrder, mixed)) !== bytesOf(join(mixed, inOrder)))
@@ -113,9 +122,10 @@ t.test('deltas', async t => {
   })
   t.test('keep owners in step byte for byte when they arrive in order', async t => {
     const inStep = history.map(steps =>
-      steps
-        .filter(step => step.do === 'put' || step.do === 'delete')
-        .map(step => ({ ...step, sendTo: [0, 1, 2, 3] }))
+      steps.flatMap((step): Step[] => {
+        if (step.do === 'write') return [{ ...step, sendTo: [0, 1, 2, 3] }]
+        return step.do === 'read' ? [step] : []
+      })
     )
     check(inStep, steps => {
       const { rows } = play(steps)
@@ -126,14 +136,21 @@ t.test('deltas', async t => {
   })
   t.test('without their predecessor stay loose, so that the predecessor is not lost', async t => {
     const dots = [1, 2].map(ms => ({ actor: actor(0), time: timeOf(ms) }))
-    const first = assign(ROW_EMPTY, utf8('one'), dots[0]!)
-    const second = assign(joinDelta(ROW_EMPTY, first), utf8('two'), dots[1]!)
+    const first = add(ROW_EMPTY, 'one', dots[0]!)
+    const second = add(joinDelta(ROW_EMPTY, first), 'two', dots[1]!)
     const late = joinDelta(ROW_EMPTY, second)
     t.equal(late.context.vector.size, 0)
     t.equal(covers(late.context, dots[1]!), true)
     const whole = joinDelta(joinDelta(ROW_EMPTY, first), second)
     t.equal(bytesOf(join(late, whole)), bytesOf(whole))
   })
+})
+
+t.test('a delta that replaces everything makes up for those before it', async t => {
+  const dots = [1, 2].map(ms => ({ actor: actor(0), time: timeOf(ms) }))
+  const first = joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('one'), dots[0]!))
+  const second = assign(first, utf8('two'), dots[1]!)
+  t.equal(bytesOf(joinDelta(ROW_EMPTY, second)), bytesOf(joinDelta(first, second)))
 })
 
 t.test('a register', async t => {
@@ -197,7 +214,10 @@ t.test('encoding', async t => {
     t.pass()
   })
   t.test('takes any bytes without throwing', async t => {
-    const row = play([{ do: 'put', at: 0, clock: 1, sendTo: [] }]).rows[0]!
+    const row = joinDelta(
+      ROW_EMPTY,
+      assign(ROW_EMPTY, utf8('v'), { actor: actor(0), time: timeOf(1) })
+    )
     const good = encodeRow(row)
     check(
       fc.tuple(fc.uint8Array({ maxLength: 80 }), fc.nat(), fc.nat(255)),

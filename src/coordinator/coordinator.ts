@@ -5,8 +5,7 @@
  * on here is done once, however often it arrives.
  */
 import { HearsayError } from '../errors.ts'
-import { assign, erase } from '../lattice/row.ts'
-import type { Mutation, Replica } from '../replica/replica.ts'
+import type { Replica } from '../replica/replica.ts'
 import { slotOf } from '../ring/slot.ts'
 import type { NodeId } from '../util/node-id.ts'
 import {
@@ -57,7 +56,7 @@ export class Coordinator {
   }
 
   #run(write: Forward, signal?: AbortSignal): Promise<Written> {
-    return this.#components.writer.write({ ...write, mutation: mutationOf(write), signal })
+    return this.#components.writer.write({ ...write, signal })
   }
 
   async #forwarded(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
@@ -87,8 +86,4 @@ export class Coordinator {
       throw error
     }
   }
-}
-
-function mutationOf({ value }: Forward): Mutation {
-  return value === undefined ? (row, dot) => erase(row, dot) : (row, dot) => assign(row, value, dot)
 }

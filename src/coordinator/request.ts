@@ -10,7 +10,7 @@ import type {
   WriteOptions
 } from '../options.ts'
 import { parseLevel, type Level } from '../quorum/level.ts'
-import { ROW_BYTES_MAX, rowSizeError } from '../replica/replica.ts'
+import { ROW_BYTES_MAX, rowSizeError } from '../replica/refusals.ts'
 import { KEY_BYTES_MAX } from '../ring/row-key.ts'
 import { slotOf, SLOTS } from '../ring/slot.ts'
 import { utf8 } from '../util/bytes.ts'

@@ -14,11 +14,12 @@ import type { Membership } from '../cluster/membership.ts'
 import { QuorumFailedError, TimeoutError, UnavailableError } from '../errors.ts'
 import { printDot } from '../lattice/dot.ts'
 import { encodeDelta } from '../lattice/encode.ts'
+import type { Operation } from '../lattice/operation.ts'
 import type { Clock, Log, Timers } from '../ports.ts'
 import type { Level } from '../quorum/level.ts'
 import type { Tally } from '../quorum/tally.ts'
 import { Write, type Owners } from '../quorum/write.ts'
-import type { Mutated, Mutation, Replica } from '../replica/replica.ts'
+import type { Mutated, Replica } from '../replica/replica.ts'
 import { slotOf } from '../ring/slot.ts'
 import type { NodeId } from '../util/node-id.ts'
 import type { Written } from '../wire/forward.ts'
@@ -39,7 +40,7 @@ export interface WriterComponents {
 
 export interface WriteRequest {
   readonly key: Uint8Array
-  readonly mutation: Mutation
+  readonly operation: Operation
   readonly level: Level
   readonly flush: boolean
   readonly timeoutMs: number
@@ -89,7 +90,7 @@ class Round {
       const { needed, acknowledged } = this.#tally.shortest
       throw new TimeoutError('write', needed, acknowledged, timeoutMs)
     }
-    const { delta } = await within(timers, this.#write(), { timeoutMs, signal, onTimeout })
+    const { delta, number } = await within(timers, this.#write(), { timeoutMs, signal, onTimeout })
     await this.#hintsKept(Math.max(0, end - clock.monoMs()))
     const { outcome, shortest, acknowledged, failures } = this.#tally
     if (outcome !== 'reached') {
@@ -98,13 +99,14 @@ class Round {
     return {
       version: printDot(delta.dot),
       acknowledged: [...acknowledged],
-      hinted: [...this.#hinted]
+      hinted: [...this.#hinted],
+      ...(number !== undefined && { number })
     }
   }
 
   async #write(): Promise<Mutated> {
-    const { key, mutation, flush } = this.#request
-    const mutated = await this.#components.replica.mutate(key, mutation, flush)
+    const { key, operation, flush } = this.#request
+    const mutated = await this.#components.replica.mutate(key, operation, flush)
     await this.#settle(mutated)
     return mutated
   }

@@ -24,7 +24,7 @@ export function contextOf(dots: readonly Dot[]): Context {
 export function covers(context: Context, dot: Dot): boolean {
   const time = context.vector.get(dot.actor)
   if (time !== undefined && dot.time <= time) return true
-  return context.loose.some(loose => sameDot(loose, dot))
+  return hasSorted(context.loose, dot)
 }
 
 /** True when everything `other` claims is surely claimed by `context` too. */
@@ -59,6 +59,18 @@ export function newestDot(context: Context): Dot | undefined {
     if (newest === undefined || compareDots({ actor, time }, newest) > 0) newest = { actor, time }
   }
   return newest
+}
+
+function hasSorted(dots: readonly Dot[], dot: Dot): boolean {
+  let low = 0
+  let high = dots.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (compareDots(dots[middle] as Dot, dot) < 0) low = middle + 1
+    else high = middle
+  }
+  const found = dots[low]
+  return found !== undefined && sameDot(found, dot)
 }
 
 function raise(vector: Map<Actor, Time>, actor: Actor, time: Time): void {

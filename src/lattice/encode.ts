@@ -1,15 +1,17 @@
 /**
  * The canonical bytes of rows, deltas and contexts: equal values give equal bytes on every node, on
  * disk, on the wire and under the hash. Arrays of msgpack, everything in the order that the normal
- * forms fix, 64-bit integers always as 64 bits. The first element is the format version.
+ * forms fix, 64-bit integers always as 64 bits. The first element is the format version; the totals
+ * come last and only where there are any.
  *
  * Decoding takes any bytes: what is not of this shape comes back as `undefined`, never as a throw.
  * Decoded fields and values are views of the bytes given; the caller must not change those.
  */
-import type { Context } from './context.ts'
+import { coversAll, type Context } from './context.ts'
 import { isActor, type Actor, type Dot } from './dot.ts'
 import { isTime, type Time } from './hlc.ts'
 import type { Delta, Entry, Row } from './row.ts'
+import { readTotals, totalFields } from './encode-totals.ts'
 import { isTuple, pack, readList, unpack } from '../util/msgpack.ts'
 
 export const ROW_FORMAT = 1
@@ -18,45 +20,64 @@ export const ROW_FORMAT = 1
 const ENTRIES_MAX = 1 << 20
 
 /** Owned by the caller. */
-export function encodeRow(row: Row): Uint8Array {
-  return pack([ROW_FORMAT, ...contextFields(row.context), entryFields(row.entries)])
+export function encodeRow({ context, entries, totals }: Row): Uint8Array {
+  return pack([ROW_FORMAT, ...contextFields(context), entryFields(entries), ...totalsAtEnd(totals)])
 }
 
 export function decodeRow(bytes: Uint8Array): Row | undefined {
   const fields = unpack(bytes)
-  if (!isTuple(fields, 4) || fields[0] !== ROW_FORMAT) return undefined
+  if (!isOneLonger(fields, 4) || fields[0] !== ROW_FORMAT) return undefined
   const context = readContext(fields[1], fields[2])
   const entries = readEntries(fields[3])
-  return context && entries && { context, entries }
+  const totals = readTotals(fields[4])
+  return context && entries && totals && { context, entries, totals }
 }
 
 /** Owned by the caller. */
-export function encodeDelta(delta: Delta): Uint8Array {
+export function encodeDelta({ dot, base, replaced, entries, totals }: Delta): Uint8Array {
   return pack([
     ROW_FORMAT,
-    ...contextFields(delta.base),
-    flatDots([delta.dot]),
-    flatDots(delta.replaced),
-    entryFields(delta.entries)
+    ...contextFields(base),
+    flatDots([dot]),
+    ...(isSame(base, replaced) ? [null, null] : contextFields(replaced)),
+    entryFields(entries),
+    ...totalsAtEnd(totals)
   ])
 }
 
 export function decodeDelta(bytes: Uint8Array): Delta | undefined {
   const fields = unpack(bytes)
-  if (!isTuple(fields, 6) || fields[0] !== ROW_FORMAT) return undefined
+  if (!isOneLonger(fields, 7) || fields[0] !== ROW_FORMAT) return undefined
   const base = readContext(fields[1], fields[2])
   const dot = readDots(fields[3])?.[0]
-  const replaced = readDots(fields[4])
-  const entries = readEntries(fields[5])
-  return base && dot && replaced && entries && { dot, base, replaced, entries }
+  const isAll = fields[4] === null && fields[5] === null
+  const replaced = isAll ? base : readContext(fields[4], fields[5])
+  const entries = readEntries(fields[6])
+  const totals = readTotals(fields[7])
+  return base && dot && replaced && entries && totals && { dot, base, replaced, entries, totals }
 }
 
-function contextFields(context: Context): [bigint[], bigint[]] {
+/** Then the delta says so in two bytes instead of saying it twice. */
+function isSame(base: Context, replaced: Context): boolean {
+  return base === replaced || (coversAll(base, replaced) && coversAll(replaced, base))
+}
+
+function totalsAtEnd(totals: Row['totals']): unknown[][] {
+  return totals.length === 0 ? [] : [totalFields(totals)]
+}
+
+/** Of the given length, or with one more element that may stand at the end. */
+function isOneLonger(fields: unknown, length: number): fields is unknown[] {
+  return isTuple(fields, length) || (isTuple(fields, length + 1) && fields[length] !== undefined)
+}
+
+/** What stands for a context inside a message: its vector, then its loose dots. */
+export function contextFields(context: Context): [bigint[], bigint[]] {
   const vector = [...context.vector].sort(([a], [b]) => (a < b ? -1 : 1))
   return [vector.flat(), flatDots(context.loose)]
 }
 
-function readContext(vector: unknown, loose: unknown): Context | undefined {
+export function readContext(vector: unknown, loose: unknown): Context | undefined {
   const pairs = readDots(vector)
   const dots = readDots(loose)
   if (pairs === undefined || dots === undefined) return undefined

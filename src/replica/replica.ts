@@ -13,6 +13,9 @@ import { HearsayError } from '../errors.ts'
 import { newestDot } from '../lattice/context.ts'
 import type { Dot } from '../lattice/dot.ts'
 import { decodeDelta, decodeRow } from '../lattice/encode.ts'
+import { isRefusal } from '../lattice/kinds.ts'
+import { mutate, type Mutation } from '../lattice/mutate.ts'
+import type { Operation } from '../lattice/operation.ts'
 import { join, joinDelta, ROW_EMPTY, type Delta, type Row } from '../lattice/row.ts'
 import type { Clock, Log, Meter, Random, Store, StoreWrite } from '../ports.ts'
 import type { ReplicaAnswer } from '../quorum/read.ts'
@@ -22,9 +25,9 @@ import { Filling } from './filling.ts'
 import { ForestKeeper } from './forest.ts'
 import { Identity } from './identity.ts'
 import { Quarantine, type Reason } from './quarantine.ts'
+import { refusalError, ROW_BYTES_MAX, rowSizeError } from './refusals.ts'
 import { Rows, type Damaged, type Place } from './rows.ts'
 
-export const ROW_BYTES_MAX = 1024 * 1024
 const BATCH_JOBS_MAX = 1_024
 const BATCH_BYTES_MAX = 8 * 1024 * 1024
 const QUEUE_JOBS_MAX = 16_384
@@ -55,22 +58,17 @@ export interface ReplicaInit {
   readonly skewMaxMs?: number
 }
 
-/** A client's write: makes a delta of the row as it is, with a dot of its own. */
-export type Mutation = (row: Row, dot: Dot) => Delta
-
 export interface Applied {
   readonly key: Uint8Array
   /** The row as it is stored now, encoded. */
   readonly bytes: Uint8Array
 }
 
-export interface Mutated extends Applied {
-  readonly delta: Delta
-}
+export interface Mutated extends Applied, Mutation {}
 
 type Change =
   | { readonly kind: 'row' | 'delta'; readonly bytes: Uint8Array }
-  | { readonly kind: 'mutation'; readonly mutation: Mutation }
+  | { readonly kind: 'operation'; readonly operation: Operation }
 
 interface Job {
   readonly place: Place
@@ -186,8 +184,9 @@ export class Replica {
     return this.#isWhole(this.rows.locate(key))
   }
 
-  mutate(key: Uint8Array, mutation: Mutation, flush: boolean): Promise<Mutated> {
-    return this.#enqueue(key, { kind: 'mutation', mutation }, flush) as Promise<Mutated>
+  /** Carries out a client's write on the row as it is. Rejects with what the row does not take. */
+  mutate(key: Uint8Array, operation: Operation, flush: boolean): Promise<Mutated> {
+    return this.#enqueue(key, { kind: 'operation', operation }, flush) as Promise<Mutated>
   }
 
   /** Joins an encoded row or delta. What cannot be joined is quarantined, and rejects. */
@@ -322,9 +321,9 @@ export class Replica {
     const { place, change } = job
     const current = this.#staged(staged, place)
     if (this.#isDamaged(place.id)) throw lostError()
-    if (change.kind === 'mutation') {
-      const delta = this.#mutate(current, change.mutation)
-      current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes, delta }))
+    if (change.kind === 'operation') {
+      const mutation = this.#mutate(current, change.operation)
+      current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes, ...mutation }))
       return []
     }
     const joined = this.#join(current.row, change)
@@ -337,16 +336,30 @@ export class Replica {
     return this.quarantine.joined(place.id, change.kind === 'delta', change.bytes)
   }
 
-  #mutate(current: Staged, mutation: Mutation): Delta {
+  #mutate(current: Staged, operation: Operation): Mutation {
     if (!this.#isWhole(current.place)) throw lostError()
-    const newest = newestDot(current.row.context)
-    if (newest !== undefined) this.identity.observe(newest.time)
-    const delta = mutation(current.row, this.identity.nextDot())
-    const row = joinDelta(current.row, delta)
-    const { bytes } = this.rows.encode(current.place.key, row)
-    if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length)
+    this.#observe(newestDot(current.row.context))
+    if ('seen' in operation) this.#observe(operation.seen && newestDot(operation.seen.context))
+    const dot = this.identity.nextDot()
+    const mutation = mutate(current.row, operation, dot, this.#components.clock.wallMs())
+    const { key } = current.place
+    if (isRefusal(mutation)) throw refusalError(key, mutation)
+    this.#follow(dot, mutation.delta)
+    const row = joinDelta(current.row, mutation.delta)
+    const { bytes } = this.rows.encode(key, row)
+    if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length, key)
     this.#restage(current, row)
-    return delta
+    return mutation
+  }
+
+  #observe(dot: Dot | undefined): void {
+    if (dot !== undefined) this.identity.observe(dot.time)
+  }
+
+  /** An operation of several entries takes a dot for each: none of them is given out again. */
+  #follow(first: Dot, { dot }: Delta): void {
+    let last = first
+    while (last.time < dot.time) last = this.identity.nextDot()
   }
 
   #join(row: Row, change: { kind: 'row' | 'delta'; bytes: Uint8Array }): Row | Reason {
@@ -444,7 +457,7 @@ function writeOf({ place, value }: Staged): StoreWrite {
 
 /** What a waiting change keeps in memory, beyond what its caller keeps anyway. */
 function sizeOf(change: Change): number {
-  return change.kind === 'mutation' ? 0 : change.bytes.length
+  return change.kind === 'operation' ? 0 : change.bytes.length
 }
 
 function timeOfChange(change: Row | Delta | undefined) {
@@ -467,14 +480,6 @@ function lostError(): HearsayError {
     'ERR_CORRUPT',
     'This node does not hold the whole row of this key at the moment and is comparing it with the ' +
       'other owners; try again in a moment.'
-  )
-}
-
-export function rowSizeError(bytes: number): HearsayError {
-  return new HearsayError(
-    'ERR_ROW_SIZE',
-    `The row would take ${bytes} bytes and a row has at most ${ROW_BYTES_MAX}; split the value over ` +
-      'several keys.'
   )
 }
 

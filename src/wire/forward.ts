@@ -10,10 +10,13 @@ import {
   UnavailableError,
   type ErrorCode
 } from '../errors.ts'
+import { isInRange } from '../lattice/kinds.ts'
+import type { Operation } from '../lattice/operation.ts'
 import { readLevel, type Level } from '../quorum/level.ts'
 import { KEY_BYTES_MAX } from '../ring/row-key.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { isBytes, isCount, isTuple, pack, readList, unpack } from '../util/msgpack.ts'
+import { operationFields, readOperation } from './operation.ts'
 
 const NODES_MAX = 256
 /** The largest level that can be asked for. */
@@ -22,8 +25,7 @@ const TIMEOUT_MS_MAX = 86_400_000
 
 export interface Forward {
   readonly key: Uint8Array
-  /** `undefined` deletes. */
-  readonly value: Uint8Array | undefined
+  readonly operation: Operation
   readonly level: Level
   readonly flush: boolean
   readonly timeoutMs: number
@@ -33,27 +35,29 @@ export interface Written {
   readonly version: string
   readonly acknowledged: readonly NodeId[]
   readonly hinted: readonly NodeId[]
+  /** What the operation counts; see `Mutation` in lattice/mutate.ts. */
+  readonly number?: bigint | undefined
 }
 
-export function encodeForward({ key, value, level, flush, timeoutMs }: Forward): Uint8Array {
-  return pack([key, value ?? null, level, flush, timeoutMs])
+export function encodeForward({ key, operation, level, flush, timeoutMs }: Forward): Uint8Array {
+  return pack([key, operationFields(operation), level, flush, timeoutMs])
 }
 
 export function decodeForward(bytes: Uint8Array): Forward | undefined {
   const fields = unpack(bytes)
   if (!isTuple(fields, 5)) return undefined
-  const [key, value, foreign, flush, timeoutMs] = fields
+  const [key, given, foreign, flush, timeoutMs] = fields
   if (!isBytes(key) || key.length === 0 || key.length > KEY_BYTES_MAX) return undefined
-  if (value !== null && !isBytes(value)) return undefined
   if (typeof foreign !== 'string' && typeof foreign !== 'number') return undefined
   const level = readLevel(foreign)
   if (level === undefined || typeof flush !== 'boolean') return undefined
   if (!isCount(timeoutMs, TIMEOUT_MS_MAX)) return undefined
-  return { key, value: value ?? undefined, level, flush, timeoutMs }
+  const operation = readOperation(given)
+  return operation && { key, operation, level, flush, timeoutMs }
 }
 
-export function encodeWritten({ version, acknowledged, hinted }: Written): Uint8Array {
-  return pack([version, acknowledged, hinted])
+export function encodeWritten({ version, acknowledged, hinted, number }: Written): Uint8Array {
+  return pack(['written', version, acknowledged, hinted, number ?? null])
 }
 
 export function encodeFailure(error: HearsayError): Uint8Array {
@@ -76,10 +80,15 @@ export function encodeFailure(error: HearsayError): Uint8Array {
 export function decodeWritten(bytes: Uint8Array): Written | HearsayError | undefined {
   const fields = unpack(bytes)
   if (isTuple(fields, 4)) return readFailure(fields)
-  if (!isTuple(fields, 3) || typeof fields[0] !== 'string') return undefined
-  const acknowledged = readNodes(fields[1])
-  const hinted = readNodes(fields[2])
-  return acknowledged && hinted && { version: fields[0], acknowledged, hinted }
+  if (!isTuple(fields, 5) || fields[0] !== 'written' || typeof fields[1] !== 'string') {
+    return undefined
+  }
+  const acknowledged = readNodes(fields[2])
+  const hinted = readNodes(fields[3])
+  const number = fields[4]
+  if (number !== null && !(typeof number === 'bigint' && isInRange(number))) return undefined
+  if (acknowledged === undefined || hinted === undefined) return undefined
+  return { version: fields[1], acknowledged, hinted, ...(number !== null && { number }) }
 }
 
 function readFailure([code, a, b, c]: unknown[]): HearsayError | undefined {

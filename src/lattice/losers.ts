@@ -1,0 +1,89 @@
+/**
+ * What a row holds and does not show, because a concurrent write has the higher version: other values
+ * of a register or of a field of a map, and everything of another kind. A loser that holds the same
+ * value as its winner has lost nothing and is none. Expiry does not count here: what is or is not a
+ * loser does not change by itself.
+ */
+import { equal, nameOf, utf8 } from '../util/bytes.ts'
+import { printDot, type Dot } from './dot.ts'
+import { entriesOf, fieldsOf, kindOf, type Kind } from './kinds.ts'
+import { NOTHING_EXPIRED_MS, versionOf, winner, type Entry, type Row } from './row.ts'
+import { newestIncrement, sumAt } from './totals.ts'
+
+export interface Loser {
+  readonly reason: 'concurrent' | 'other-kind' | 'overflow'
+  readonly field?: Uint8Array
+  readonly winner: Dot
+  readonly loser: Dot
+  /** Of increments, what they add up to; the members of a set have none. */
+  readonly value?: Uint8Array
+  readonly ofIncrements?: true
+}
+
+export function losersOf(row: Row): readonly Loser[] {
+  const increment = newestIncrement(row.totals, NOTHING_EXPIRED_MS)
+  if (row.entries.length + Number(increment !== undefined) < 2) return []
+  const kind = kindOf(row, NOTHING_EXPIRED_MS) as Kind
+  const own = entriesOf(row, kind, NOTHING_EXPIRED_MS)
+  return [
+    ...concurrent(row, kind, own),
+    ...otherKinds(row, own),
+    ...(increment !== undefined && kind !== 'counter' ? [increments(row, increment)] : [])
+  ]
+}
+
+/** The losers of `after` that were none in `before`. */
+export function newLosers(before: Row, after: Row): readonly Loser[] {
+  const losers = losersOf(after)
+  if (losers.length === 0) return losers
+  const known = new Set(losersOf(before).map(nameOfLoser))
+  return losers.filter(loser => !known.has(nameOfLoser(loser)))
+}
+
+/** What was dropped because there were too many beside it. */
+export function overflown(row: Row, dropped: readonly Entry[]): readonly Loser[] {
+  const version = versionOf(row)
+  if (version === undefined) return []
+  return dropped.map(entry => loserOf('overflow', entry, version))
+}
+
+function concurrent(row: Row, kind: Kind, own: readonly Entry[]): Loser[] {
+  if (kind === 'set') return []
+  const fields = kind === 'map' ? fieldsOf(row, 'map', NOTHING_EXPIRED_MS) : undefined
+  const best = winner({ ...row, entries: own })
+  return own.flatMap(entry => {
+    const over = entry.field === undefined ? best : fields?.get(nameOf(entry.field))
+    if (over === undefined || over.dot === entry.dot) return []
+    const isSame = equal(over.value as Uint8Array, entry.value as Uint8Array)
+    return isSame ? [] : [loserOf('concurrent', entry, over.dot)]
+  })
+}
+
+function otherKinds(row: Row, own: readonly Entry[]): Loser[] {
+  const version = versionOf(row) as Dot
+  const kept = new Set(own)
+  return row.entries
+    .filter(entry => !kept.has(entry))
+    .map(entry => loserOf('other-kind', entry, version))
+}
+
+/** All increments together are one loser, or each would be another. */
+function increments(row: Row, loser: Dot): Loser {
+  const value = utf8(String(sumAt(row.totals, NOTHING_EXPIRED_MS)))
+  return { reason: 'other-kind', winner: versionOf(row) as Dot, loser, value, ofIncrements: true }
+}
+
+function loserOf(reason: Loser['reason'], entry: Entry, over: Dot): Loser {
+  const { field, value, dot } = entry
+  return {
+    reason,
+    winner: over,
+    loser: dot,
+    ...(field !== undefined && { field }),
+    ...(value !== undefined && { value })
+  }
+}
+
+function nameOfLoser({ loser, ofIncrements }: Loser): string {
+  return ofIncrements ? 'increments' : printDot(loser)
+}

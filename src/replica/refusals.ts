@@ -1,0 +1,64 @@
+/** The errors for what a row does not take. Each names the key and the rule. */
+import { HearsayError } from '../errors.ts'
+import type { Kind, Refusal } from '../lattice/kinds.ts'
+import { SIBLINGS_MAX } from '../lattice/siblings.ts'
+import { text } from '../util/bytes.ts'
+
+export const ROW_BYTES_MAX = 1024 * 1024
+
+const NAME_CHARACTERS_MAX = 64
+
+const nouns: Readonly<Record<Kind, string>> = {
+  register: 'a value',
+  counter: 'a counter',
+  set: 'a set',
+  map: 'a map'
+}
+
+export function refusalError(key: Uint8Array, refusal: Refusal): HearsayError {
+  const name = printKey(key)
+  switch (refusal.refused) {
+    case 'kind':
+      return new HearsayError(
+        'ERR_KIND',
+        `${name} holds ${nouns[refusal.holds]} and was asked as ${nouns[refusal.asked]}; use the ` +
+          'calls of its kind, or delete it first.'
+      )
+    case 'number':
+      return new HearsayError('ERR_NUMBER', numberMessage(name, refusal.why))
+    case 'siblings':
+      return new HearsayError(
+        'ERR_SIBLINGS',
+        `${name} would have ${refusal.siblings} concurrent values and a row has at most ` +
+          `${SIBLINGS_MAX}; read them with siblings and write back with the context of that read.`
+      )
+  }
+}
+
+export function rowSizeError(bytes: number, key?: Uint8Array): HearsayError {
+  const name = key === undefined ? '' : ` of ${printKey(key)}`
+  return new HearsayError(
+    'ERR_ROW_SIZE',
+    `The row${name} would take ${bytes} bytes and a row has at most ${ROW_BYTES_MAX}; split the ` +
+      'value over several keys.'
+  )
+}
+
+/** A key for people: in quotes, what does not print as escapes, shortened. */
+export function printKey(key: Uint8Array): string {
+  const whole = JSON.stringify(text(key)).replace(
+    /[\u007f-\u009f\u2028\u2029\ufeff\u202a-\u202e\u2066-\u2069]/g,
+    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  )
+  const characters = [...whole.slice(1, -1)]
+  const isShort = characters.length <= NAME_CHARACTERS_MAX
+  return `"${isShort ? whole.slice(1, -1) : `${characters.slice(0, NAME_CHARACTERS_MAX).join('')}…`}"`
+}
+
+function numberMessage(name: string, why: 'text' | 'overflow'): string {
+  return why === 'text'
+    ? `${name} holds a text that is no decimal 64-bit integer and cannot be counted on; put an ` +
+        'integer first, or use another key.'
+    : `The counter ${name} would leave the range of signed 64-bit integers; nothing was added. ` +
+        'Put it back to a smaller value first.'
+}
