@@ -92,6 +92,22 @@ t.test('settled', async t => {
   })
 })
 
+t.test('a slot that is the same is proven so while another differs', async t => {
+  const world = await behind()
+  world.fabric.mendAll()
+  await runUntil(world, () => isAlive(world))
+  const other = keyWhere(world, 3, () => true)
+  world.diskFaults = { ...world.diskFaults, refuse: 1 }
+  const before = world.node(0).status().sync
+  await world.run(5_000)
+  await world.until(world.node(0).settled({ keys: [other] }))
+  const { sync } = world.node(0).status()
+  t.ok(sync.worstMs >= before.worstMs + 5_000, 'the one that cannot be repaired grows old')
+  await t.rejects(world.until(world.node(0).settled({ keys: ['k'], timeoutMs: 2_000 })), {
+    code: 'ERR_NOT_SETTLED'
+  })
+})
+
 t.test('how much in sync a node is, is told with its age', async t => {
   const world = await formWorld()
   const isVerified = (host: number) => world.node(host).status().sync.verified === SLOTS

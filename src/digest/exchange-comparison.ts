@@ -25,6 +25,8 @@ const NO_HASHES = new Uint8Array()
 export class Comparison {
   readonly differing: Position[] = []
   readonly leaves: Suspect[] = []
+  /** Every slot that was found to differ, by its index. */
+  readonly opened = new Set<number>()
   readonly #own: ExchangeComponents
   readonly #salt: number
 
@@ -56,6 +58,7 @@ export class Comparison {
   /** Starts at the root of one slot, which the other side may have said. */
   open(tree: number, theirs?: Uint8Array): void {
     if (tree >= this.#own.group.slots.length) return
+    this.opened.add(tree)
     const depth = this.isEmpty(tree) ? 0 : this.depth(tree)
     if (depth === 0) this.leaves.push({ tree, depth, leaf: 0, theirs })
     else this.differing.push({ tree, depth, level: 0, first: 0 })

@@ -79,6 +79,7 @@ export class Walk {
     if (shown > 3 * 2 ** this.#found.depth(tree) + 2 ** LEVELS_A_MESSAGE) {
       throw unexpected('shows more hashes than there are')
     }
+    if (tree !== SLOT_TREE) this.#found.opened.add(tree)
     if (tree !== SLOT_TREE && hashes.length === 0) this.empties.push(tree)
     else this.#found.compare(block)
   }

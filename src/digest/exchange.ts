@@ -128,6 +128,11 @@ export class Initiator {
     return this.#complete
   }
 
+  /** Once done: the slots whose hashes were the same on both sides since the walk began. */
+  get same(): Uint16Array {
+    return this.#own.group.slots.filter((_, tree) => !this.#comparison.opened.has(tree))
+  }
+
   /** Rows in which the sides were found to differ. */
   get rowsDiffered(): number {
     return this.#differed

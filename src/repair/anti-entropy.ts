@@ -135,13 +135,12 @@ export class AntiEntropy {
         settleMs: options.settleMs ?? this.#settleMs,
         salt: this.#runs++,
         turnMs: options.exchangeMs ?? Infinity,
-        signal: options.signal
+        signal: options.signal,
+        onSame: (slots, atMs) => this.verified.note(peer, slots, atMs)
       }
     )
     try {
-      const ran = await run.run()
-      if (ran.equal) this.verified.note(peer, run.slots, run.beganMs)
-      return ran
+      return await run.run()
     } catch (error) {
       this.#countMalformed(error)
       throw error

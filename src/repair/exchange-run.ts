@@ -37,6 +37,8 @@ export interface ExchangeRunInit {
   /** How long it may take. */
   readonly turnMs: number
   readonly signal: AbortSignal | undefined
+  /** Told after each walk which slots were the same, and when it began. */
+  readonly onSame: (slots: Uint16Array, atMs: number) => void
 }
 
 export type Ran = Omit<ExchangeReport, 'peer'> & {
@@ -68,7 +70,6 @@ export class ExchangeRun {
   readonly #end = new AbortController()
   readonly #flights = new Map<number, Promise<Flight>>()
   readonly #keys: Uint8Array[] = []
-  #beganMs = -Infinity
   #refusal: Error | undefined
   readonly #sums = {
     rowsSent: 0,
@@ -87,15 +88,6 @@ export class ExchangeRun {
     this.#init = init
     this.#view = components.membership.view.fingerprint
     this.#endMs = components.clock.monoMs() + init.turnMs
-  }
-
-  get slots(): Uint16Array {
-    return this.#init.group.slots
-  }
-
-  /** When the walk that came last looked at the own root. */
-  get beganMs(): number {
-    return this.#beganMs
   }
 
   async run(): Promise<Ran> {
@@ -128,14 +120,17 @@ export class ExchangeRun {
 
   async #walk(salt: number): Promise<Walked> {
     const { replica, timers, clock, pace } = this.#components
-    this.#beganMs = clock.monoMs()
+    const beganMs = clock.monoMs()
     const own = { forest: replica.forest, rows: replica.rows, group: this.#init.group }
     const walk = new Initiator(own, { salt })
     for (;;) {
       const over = this.#over
       if (over && this.#flights.size === 0) break
       const step = over ? WAIT : await pace.run(walk.next(), this.#end.signal)
-      if (step.do === 'done') break
+      if (step.do === 'done') {
+        this.#init.onSame(walk.same, beganMs)
+        break
+      }
       if (step.do === 'settle') await sleep(timers, this.#init.settleMs, this.#end.signal)
       else if (step.do === 'send') this.#send(step.id, step.message)
       else await this.#receive(walk)
