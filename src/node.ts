@@ -32,6 +32,7 @@ import type {
   RequestDefaults,
   RequestOptions,
   SettleOptions,
+  ScrubReport,
   SlotMap,
   SlotTree,
   Status,
@@ -46,6 +47,7 @@ import { Hints, type HintsInit } from './repair/hints.ts'
 import { isBackgroundTask, Pauses } from './repair/pauses.ts'
 import { Settling } from './repair/settling.ts'
 import { Trees } from './repair/trees.ts'
+import { Scrub, type ScrubOptions } from './repair/scrub.ts'
 import { Worker, type WorkerInit } from './repair/worker.ts'
 import { overlaps } from './quorum/level.ts'
 import { Replica, type ReplicaInit } from './replica/replica.ts'
@@ -99,6 +101,13 @@ export interface NodeInit extends EntryInit {
    * @default 5_000
    */
   readonly checkpointMs?: number
+  /**
+   * Mean pause between two turns of the slow scrub, each of one slot or a thousand rows. Shorter finds
+   * bit rot sooner and reads more: at the default a pass takes at most two days.
+   *
+   * @default 10_000
+   */
+  readonly scrubMs?: number
 }
 
 const INVITE_ADDRESSES_MAX = 16
@@ -121,6 +130,7 @@ export class Node implements HearsayNode {
   readonly #pauses: Pauses
   readonly #settling: Settling
   readonly #trees: Trees
+  readonly #scrub: Scrub
   readonly #workers: Record<BackgroundTask | 'quarantine' | 'checkpoint', Worker>
   readonly #closing = new AbortController()
   #state: 'new' | 'open' | 'closed' = 'new'
@@ -165,6 +175,7 @@ export class Node implements HearsayNode {
     })
     this.#settling = new Settling({ ...parts, antiEntropy: this.#antiEntropy })
     this.#trees = new Trees(parts)
+    this.#scrub = new Scrub({ ...parts, heal: signal => this.#heal(signal) })
     this.#pauses = new Pauses(components.store)
     this.#workers = this.#createWorkers()
     serveReplica(replica, (protocol, handler) => membership.serve(protocol, handler))
@@ -238,6 +249,7 @@ export class Node implements HearsayNode {
       hints: this.#hints.status(),
       exchanges: this.#antiEntropy.status(),
       sync: this.#settling.own(),
+      scrub: this.#scrub.status(),
       paused: this.#pauses.list,
       defaults: this.#defaults,
       notes: notesOn(this.#defaults, this.#init.n),
@@ -308,6 +320,11 @@ export class Node implements HearsayNode {
     return this.#trees.slot(slot, this.#peer(options.peer), options.signal)
   }
 
+  async scrub(options: ScrubOptions = {}): Promise<ScrubReport> {
+    this.#assertOpen()
+    return this.#scrub.run(options)
+  }
+
   async dropHints(): Promise<number> {
     this.#assertOpen()
     return this.#hints.drop()
@@ -337,6 +354,7 @@ export class Node implements HearsayNode {
     this.#workers['anti-entropy'].start(this.#pauses.has('anti-entropy'))
     this.#workers.quarantine.start()
     this.#workers.checkpoint.start()
+    this.#workers.scrub.start(this.#pauses.has('scrub'))
     for (const note of notesOn(this.#defaults, this.#init.n))
       this.#components.log.warn('note', { note })
   }
@@ -361,14 +379,24 @@ export class Node implements HearsayNode {
 
   #createWorkers(): Record<BackgroundTask | 'quarantine' | 'checkpoint', Worker> {
     const { exchangeMs = 3_000, hintsMs = 1_000, checkpointMs = 5_000 } = this.#init
+    const { scrubMs = 10_000 } = this.#init
     const worker = (name: string, intervalMs: number, run: WorkerInit['run']) =>
       new Worker(this.#components, { name, intervalMs, run })
     return {
       hints: worker('hints', hintsMs, signal => this.#hints.replay(signal)),
       'anti-entropy': worker('anti-entropy', exchangeMs, signal => this.#exchange(signal)),
       quarantine: worker('quarantine', 10_000, () => this.#replica.retryAhead()),
-      checkpoint: worker('checkpoint', checkpointMs, signal => this.#checkpoint(signal))
+      checkpoint: worker('checkpoint', checkpointMs, signal => this.#checkpoint(signal)),
+      scrub: worker('scrub', scrubMs, signal => this.#scrub.turn(signal))
     }
+  }
+
+  /** One round now. False when another one would bring nothing: nobody has more than this node. */
+  async #heal(signal?: AbortSignal): Promise<boolean> {
+    const reports = await this.#antiEntropy.round(signal)
+    await this.#handoff.settle()
+    if (this.#membership.peers.length === 0) return false
+    return reports.length === 0 || !reports.every(report => report.equal)
   }
 
   async #exchange(signal: AbortSignal): Promise<void> {
@@ -411,7 +439,7 @@ export class Node implements HearsayNode {
     if (isBackgroundTask(task)) return
     throw new HearsayError(
       'ERR_ARGUMENT',
-      `There is no background task ${JSON.stringify(task)}; use hints or anti-entropy.`
+      `There is no background task ${JSON.stringify(task)}; use hints, anti-entropy or scrub.`
     )
   }
 }

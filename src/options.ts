@@ -72,7 +72,7 @@ export interface WriteResult {
   readonly hinted: readonly NodeId[]
 }
 
-export type BackgroundTask = 'hints' | 'anti-entropy'
+export type BackgroundTask = 'hints' | 'anti-entropy' | 'scrub'
 
 export interface MemberStatus {
   readonly id: NodeId
@@ -119,6 +119,15 @@ export interface SettleOptions {
   readonly signal?: AbortSignal
 }
 
+export interface ScrubStatus {
+  /** Where the slow pass is: the slots before this one were read. */
+  readonly slot: number
+  /** Milliseconds since a pass last came to its end; `undefined` before the first. */
+  readonly lastPassMs: number | undefined
+  /** Whether one that was asked for is under way. */
+  readonly running: boolean
+}
+
 export interface Status {
   readonly id: NodeId
   readonly cluster: string
@@ -139,6 +148,7 @@ export interface Status {
   readonly exchanges: readonly ExchangeStatus[]
   /** Of the slots this node owns: how many are proven identical with every other owner, and how old that is. */
   readonly sync: InSync
+  readonly scrub: ScrubStatus
   readonly paused: readonly BackgroundTask[]
   readonly defaults: RequestDefaults
   /** What a person should know of how this node is set up, in sentences; normally none. */
@@ -168,6 +178,27 @@ export interface ExchangeReport {
   readonly roundTrips: number
   /** Rows that differed, by key; at most 100. */
   readonly keys: readonly Uint8Array[]
+}
+
+/** What a scrub found on the disk of this node. */
+export interface ScrubReport {
+  readonly slots: number
+  readonly rows: number
+  /** Of keys and values, as they lie on disk. */
+  readonly bytes: number
+  /** Rows that failed their check or lay where their key does not belong. */
+  readonly damagedRows: number
+  /** Merkle trees that disagreed with their rows. */
+  readonly treesRebuilt: number
+  /** Of the damaged rows, those that have come back from another owner. */
+  readonly healed: number
+  /** Those that have not: kept in quarantine, and still compared with the other owners. */
+  readonly missing: number
+}
+
+export interface ScrubProgress extends ScrubReport {
+  readonly slotsTotal: number
+  readonly rowsTotal: number
 }
 
 /** One entry of a row, as it lies at one owner. */
@@ -272,6 +303,15 @@ export interface HearsayNode extends AsyncDisposable {
   settled(options?: SettleOptions): Promise<void>
   /** How much in sync this node and every other member is that answers. */
   sync(options?: { signal?: AbortSignal }): Promise<ClusterSync>
+  /**
+   * Reads every row of this node now, proves it and compares it with the Merkle forest. What is damaged
+   * is fetched from the other owners, for which it waits half a minute. Aborting rejects; what the last
+   * progress told is done. Only one at a time, else `ERR_OVERLOADED`.
+   */
+  scrub(options?: {
+    signal?: AbortSignal
+    onProgress?: (progress: ScrubProgress) => void
+  }): Promise<ScrubReport>
   /** How many rows lie in each slot, and in which the peer, if one is named, differs. */
   slots(options?: { peer?: NodeId; signal?: AbortSignal }): Promise<SlotMap>
   /** The Merkle tree of one slot, beside that of a peer if one is named. */

@@ -4,7 +4,7 @@ import type { Store } from '../ports.ts'
 import { text, utf8 } from '../util/bytes.ts'
 
 const KEY = utf8('paused')
-const tasks = ['hints', 'anti-entropy'] as const satisfies BackgroundTask[]
+const tasks = ['hints', 'anti-entropy', 'scrub'] as const satisfies BackgroundTask[]
 
 export class Pauses {
   readonly #store: Store

@@ -9,6 +9,7 @@ import type { Log, Range, Store, StoreWrite } from '../ports.ts'
 import { slotRange, tokenHigh } from '../ring/row-key.ts'
 import { Checkpoints, type CommitSize } from './checkpoints.ts'
 import type { Place, Rows } from './rows.ts'
+import { verify, type Position, type Verified, type VerifyBudget } from './verify.ts'
 
 const PROGRESS_ROWS = 100_000
 
@@ -102,6 +103,16 @@ export class ForestKeeper {
   /** These trees could not be brought up to date; they are not saved until they are laid out anew. */
   distrust(slots: Iterable<number>): void {
     for (const slot of slots) this.#checkpoints.setWrong(slot, true)
+  }
+
+  /**
+   * Compares rows with their trees, from `from` on; trees that disagree are laid out anew, and their
+   * slots are to be marked. Only while no change is under way.
+   */
+  verify(from: Position, budget: VerifyBudget): Verified {
+    const verified = verify(this.#components, from, budget)
+    for (const slot of verified.wrong) this.rebuild(slot)
+    return verified
   }
 
   /** Lays out anew one of the trees that could not be brought up to date. Throws as before, if so. */

@@ -42,6 +42,11 @@ export class Quarantine {
     return this.#sizes.size
   }
 
+  /** Whether something is kept of the row whose id has this name. */
+  hasNamed(name: string): boolean {
+    return this.#sizes.has(name)
+  }
+
   /** What to commit to keep a row aside; nothing when there is no room (the row is then dropped). */
   add(id: Uint8Array, reason: Reason, delta: boolean, bytes: Uint8Array): StoreWrite[] {
     const { clock, log, meter } = this.#components

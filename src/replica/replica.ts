@@ -20,6 +20,7 @@ import { join, joinDelta, ROW_EMPTY, type Delta, type Row } from '../lattice/row
 import type { Clock, Log, Meter, Random, Store, StoreWrite } from '../ports.ts'
 import type { ReplicaAnswer } from '../quorum/read.ts'
 import { parseRowKey } from '../ring/row-key.ts'
+import { slotOf } from '../ring/slot.ts'
 import { equal, nameOf } from '../util/bytes.ts'
 import { Filling } from './filling.ts'
 import { ForestKeeper } from './forest.ts'
@@ -27,6 +28,7 @@ import { Identity } from './identity.ts'
 import { Quarantine, type Reason } from './quarantine.ts'
 import { refusalError, ROW_BYTES_MAX, rowSizeError } from './refusals.ts'
 import { Rows, type Damaged, type Place } from './rows.ts'
+import type { Position, Verified, VerifyBudget } from './verify.ts'
 
 const BATCH_JOBS_MAX = 1_024
 const BATCH_BYTES_MAX = 8 * 1024 * 1024
@@ -77,6 +79,9 @@ interface Job {
   readonly resolve: (applied: Mutated | Applied) => void
   readonly reject: (error: Error) => void
 }
+
+/** What is verified at once, for clients wait for it: some milliseconds of work. */
+export const VERIFIED: VerifyBudget = { slots: 256, rows: 1_024, bytes: 4 * 1024 * 1024 }
 
 /** Something that must see the store and the forest agree. */
 interface Step {
@@ -156,6 +161,39 @@ export class Replica {
       this.#steps.push({ run: () => run().catch(reject), reject })
       void this.#work()
     })
+  }
+
+  /**
+   * Compares rows on disk with their checks and with the forest, from `from` on. What is damaged is set
+   * aside, as it is when it is read; a tree that disagrees with its rows is laid out anew.
+   */
+  verify(from: Position, budget: VerifyBudget): Promise<Verified> {
+    return this.between(async () => {
+      const verified = this.keeper.verify(from, budget)
+      await this.#keep(this.keeper.marks(verified.wrong))
+      this.#components.meter.count('scrub.trees-rebuilt', verified.wrong.length)
+      return verified
+    })
+  }
+
+  /** The id under which a damaged row is set aside: where it belongs, should its place be wrong. */
+  homeOf(id: Uint8Array): Uint8Array {
+    const key = parseRowKey(id)?.key
+    return key === undefined ? id : this.rows.locate(key).id
+  }
+
+  /**
+   * The same for one slot. Resolves with whether its tree was wrong: where two nodes hold the same
+   * rows and yet differ, one of them learns so that it was its own tree.
+   */
+  async verifySlot(slot: number): Promise<boolean> {
+    let wrong = false
+    for (let at: Position | undefined = { slot, tokenHigh: 0 }; at?.slot === slot;) {
+      const verified: Verified = await this.verify(at, { ...VERIFIED, slots: 1 })
+      wrong ||= verified.wrong.length > 0
+      at = verified.next
+    }
+    return wrong
   }
 
   /**
@@ -435,10 +473,10 @@ export class Replica {
     const found = [...this.#damaged.values()]
     // One that was overwritten by what was read of it before is as good as new.
     const damaged = found.filter(({ id, value }) => equal(store.get('rows', id) ?? value, value))
-    const slots = new Set(damaged.flatMap(({ id }) => parseRowKey(id)?.slot ?? []))
+    const slots = new Set(damaged.flatMap(({ id }) => slotsOf(id)))
     await this.filling.begin(slots)
     const kept = damaged.flatMap(({ id, value }) =>
-      this.quarantine.add(id, 'damaged', false, value)
+      this.quarantine.add(this.homeOf(id), 'damaged', false, value)
     )
     const gone = damaged.map(({ id }) => ({ space: 'rows' as const, key: id, value: undefined }))
     const marks = this.keeper.marks(slots)
@@ -449,6 +487,12 @@ export class Replica {
     for (const { id } of found) this.#damaged.delete(nameOf(id))
     for (const slot of slots) this.keeper.rebuild(slot)
   }
+}
+
+/** The slot in which a row was found, and the one in which its key belongs. */
+function slotsOf(id: Uint8Array): number[] {
+  const parsed = parseRowKey(id)
+  return parsed === undefined ? [] : [parsed.slot, slotOf(parsed.key)]
 }
 
 function writeOf({ place, value }: Staged): StoreWrite {

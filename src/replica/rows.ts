@@ -35,6 +35,16 @@ export interface Stored {
   readonly digest: Uint8Array
 }
 
+/** A row as it lies on disk, proven or not. */
+export interface Inspected {
+  readonly id: Uint8Array
+  readonly token: Uint8Array
+  /** Of key and value. */
+  readonly bytes: number
+  /** `undefined` where the check fails or the key belongs elsewhere. */
+  readonly digest: Uint8Array | undefined
+}
+
 export interface Damaged {
   readonly id: Uint8Array
   readonly value: Uint8Array
@@ -117,6 +127,19 @@ export class Rows implements LeafReader {
     }
   }
 
+  /**
+   * Every row of a range, damaged ones included. Unlike the others it also looks whether a row lies
+   * where its key belongs: one that does not is never found by its key, so it is as good as lost.
+   */
+  *inspect(range: Range): Iterable<Inspected> {
+    for (const [id, value] of this.#store.range('rows', range)) {
+      const parsed = parseRowKey(id)
+      if (parsed === undefined) continue
+      const { token, key } = parsed
+      yield { id, token, bytes: id.length + value.length, digest: this.#checkAt(key, id, value) }
+    }
+  }
+
   *leaf(slot: number, depth: number, leaf: number, from?: Uint8Array): Iterable<LeafRow> {
     const range = leafRange(slot, depth, leaf)
     const start = from === undefined ? range.from : rowKey(slot, from, EMPTY)
@@ -155,6 +178,13 @@ export class Rows implements LeafReader {
     const digest = this.#digest(key, value.subarray(CHECK_BYTES))
     const check = value.subarray(0, CHECK_BYTES)
     if (equal(digest.subarray(0, CHECK_BYTES), check)) return digest
+    this.#onDamage({ id, value })
+    return undefined
+  }
+
+  #checkAt(key: Uint8Array, id: Uint8Array, value: Uint8Array): Uint8Array | undefined {
+    const digest = this.#check(key, id, value)
+    if (digest === undefined || equal(this.locate(key).id, id)) return digest
     this.#onDamage({ id, value })
     return undefined
   }

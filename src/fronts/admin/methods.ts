@@ -95,8 +95,8 @@ function writeOptions(input: AdminInput, signal: AbortSignal): WriteOptions {
 
 function task(input: AdminInput): BackgroundTask {
   const { task } = input
-  if (task === 'hints' || task === 'anti-entropy') return task
-  throw new HearsayError('ERR_ARGUMENT', 'There is no such task; use hints or anti-entropy.')
+  if (task === 'hints' || task === 'anti-entropy' || task === 'scrub') return task
+  throw new HearsayError('ERR_ARGUMENT', 'There is no such task; use hints, anti-entropy or scrub.')
 }
 
 function bytes(input: AdminInput, name: string): Uint8Array {

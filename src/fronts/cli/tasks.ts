@@ -12,7 +12,7 @@ export const pauseCommand: Command = {
   name: 'pause',
   arguments: ['TASK'],
   summary: 'Stop a background task of this node, also across restarts',
-  notes: ['TASK is hints or anti-entropy.'],
+  notes: ['TASK is hints, anti-entropy or scrub.'],
   options,
   run: (call, io) => switchTask(call, io, 'paused', (admin, task) => admin.pause(task))
 }
@@ -21,7 +21,7 @@ export const resumeCommand: Command = {
   name: 'resume',
   arguments: ['TASK'],
   summary: 'Let a paused background task go on',
-  notes: ['TASK is hints or anti-entropy.'],
+  notes: ['TASK is hints, anti-entropy or scrub.'],
   options,
   run: (call, io) => switchTask(call, io, 'resumed', (admin, task) => admin.resume(task))
 }
@@ -46,7 +46,7 @@ export const hintsCommand: Command = {
   run: hints
 }
 
-const tasks: readonly BackgroundTask[] = ['hints', 'anti-entropy']
+const tasks: readonly BackgroundTask[] = ['hints', 'anti-entropy', 'scrub']
 
 async function switchTask(
   call: Call,
@@ -57,7 +57,7 @@ async function switchTask(
   const [name] = call.arguments
   const task = tasks.find(each => each === name)
   if (task === undefined) {
-    throw new UsageError(`there is no task ${JSON.stringify(name)}; use ${tasks.join(' or ')}.`)
+    throw new UsageError(`there is no task ${JSON.stringify(name)}; use ${tasks.join(', ')}.`)
   }
   await withAdmin(call, admin => act(admin, task))
   line(io.stdout, call.flag('json') ? JSON.stringify({ task, [done]: true }) : `${task} ${done}`)
