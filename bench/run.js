@@ -6,7 +6,8 @@ import { main } from './parts/main.js'
 
 /** One file for each. @type {Record<string, () => Promise<import('./parts/main.js').Question>>} */
 const QUESTIONS = {
-  digest: () => import('./digest.js')
+  digest: () => import('./digest.js'),
+  exchange: () => import('./exchange.js')
 }
 
 process.exitCode = await main(process.argv.slice(2), QUESTIONS, process.stdout, process.stderr)

@@ -9,6 +9,11 @@ export const systemClock: Clock = {
 
 export const systemTimers: Timers = {
   after: (ms, fn) => {
+    // A timer takes a millisecond at least; what only gives way to others is not to wait.
+    if (ms <= 0) {
+      const immediate = setImmediate(fn)
+      return () => clearImmediate(immediate)
+    }
     const timer = setTimeout(fn, ms)
     return () => clearTimeout(timer)
   }

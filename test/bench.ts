@@ -8,6 +8,12 @@ import { blake3 } from '@noble/hashes/blake3.js'
 import t, { type Test } from 'tap'
 import { PeerTree } from '../bench/digest/peer-tree.js'
 import { loadPeer, loadPeers } from '../bench/digest/peers.js'
+import { built } from '../bench/exchange/built.js'
+import { replay } from '../bench/exchange/hints.js'
+import { exchange } from '../bench/exchange/machines.js'
+import { RowMaker, ROW_BYTES } from '../bench/exchange/rows.js'
+import { openSide, update, updated } from '../bench/exchange/side.js'
+import { countsTable, type Count } from '../bench/exchange/table.js'
 import { compare, readReference } from '../bench/parts/compare.js'
 import { machine } from '../bench/parts/machine.js'
 import { main, type Question } from '../bench/parts/main.js'
@@ -54,6 +60,8 @@ t.test('an unknown question, option or file ends with code 2 and says what to ty
     [['--fast'], /no option --fast.*--json/],
     [['--compare'], /--compare needs a file/],
     [['--save'], /--save needs a file/],
+    [['--rows'], /--rows needs a whole number/],
+    [['--rows', '1e6'], /--rows needs a whole number/],
     [['--compare', '/nowhere/at-all'], /cannot be compared with/]
   ] as const
   for (const [args, message] of wrong) {
@@ -207,4 +215,57 @@ t.test('the tree of the peers has the same hashes updated and built', async t =>
   built.build(64, hash)
   t.equal(hex(updated.root), hex(built.root))
   t.not(hex(updated.root), hex(new Uint8Array(32)))
+})
+
+t.test('counts are compared by what is exact, and may not grow by more than a quarter', async t => {
+  const before: Count = { case: 'exchange', n: 9, d: 1, overheadBytes: 400, rowsRead: 8, timeMs: 1 }
+  const file = `${t.testdir({ 'counts.jsonl': JSON.stringify(before) })}/counts.jsonl`
+  const compared = async (...counts: Count[]) => {
+    let err = ''
+    const question: Question = { title: '', notes: [], ask: async () => counts, table: countsTable }
+    const out = { write: () => {} }
+    const to = { write: (text: string) => (err += text) }
+    return { code: await main(['--compare', file], { how: async () => question }, out, to), err }
+  }
+  t.match(await compared({ ...before, overheadBytes: 500, timeMs: 99 }), { code: 0, err: /0 lost/ })
+  t.match(await compared({ ...before, overheadBytes: 501 }), {
+    code: 1,
+    err: /exchange n=9 d=1 overheadBytes rose from 400 to 501/
+  })
+  t.match(await compared({ ...before, rowsRead: 11 }), { code: 1 })
+  t.match(await compared({ ...before, d: 2 }), { code: 1, err: /d=1 was not measured/ })
+})
+
+t.test('--rows leaves out the cases of more rows', async t => {
+  let rowsMax: number | undefined
+  const ask: Question['ask'] = async (_, __, options) => ((rowsMax = options.rowsMax), [])
+  const question = async () => ({ title: '', notes: [], ask })
+  await main(['--rows', '500'], { how: question }, { write: () => {} }, { write: () => {} })
+  t.equal(rowsMax, 500)
+})
+
+t.test('the machines of the exchange move what was updated, and count it', async t => {
+  const parts = await built()
+  const maker = new RowMaker(parts)
+  t.equal(maker.bytes(7).length, ROW_BYTES)
+  t.equal(maker.bytes(7, 3).length, ROW_BYTES)
+  const sides = [0, 0].map(() => openSide(parts, maker, 300, () => {}))
+  const [here, there] = (await Promise.all(sides)) as [
+    Awaited<(typeof sides)[0]>,
+    Awaited<(typeof sides)[0]>
+  ]
+  t.teardown(() => Promise.all([here, there].map(side => side.close())))
+  const none = await exchange(parts, here, there)
+  t.match(none, { rowsMoved: 0, rowsRead: 0, rowBytes: 0, roundTrips: 1 })
+  t.ok(none.bytes <= 200, `${none.bytes} bytes`)
+  await update(there, maker, 300, 20, 1)
+  t.match(await exchange(parts, here, there), { rowsMoved: 20, rowBytes: 20 * (ROW_BYTES + 11) })
+  t.match(await exchange(parts, there, here), { rowsMoved: 0 })
+  await update(there, maker, 300, 20, 2)
+  const keys = updated(300, 20).map(i => maker.key(i))
+  t.match(await replay(parts, there, here, keys), {
+    rowsMoved: 20,
+    rowBytes: 20 * (ROW_BYTES + 11)
+  })
+  t.match(await exchange(parts, here, there), { rowsMoved: 0 })
 })

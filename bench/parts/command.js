@@ -9,6 +9,7 @@ export class UsageError extends Error {}
  * @property {boolean} json
  * @property {string} [compare]
  * @property {string} [save]
+ * @property {number} [rowsMax] cases of more rows are left out
  */
 
 /**
@@ -24,6 +25,7 @@ export function parseCommand(args, known) {
     if (arg === '--json') command.json = true
     else if (arg === '--compare') command.compare = fileOf(arg, rest.shift())
     else if (arg === '--save') command.save = fileOf(arg, rest.shift())
+    else if (arg === '--rows') command.rowsMax = countOf(arg, rest.shift())
     else if (known.includes(arg)) command.questions.push(arg)
     else throw new UsageError(`${what(arg)}; usage: ${usage(known)}`)
   }
@@ -38,7 +40,7 @@ function what(arg) {
 
 /** @param {readonly string[]} known */
 function usage(known) {
-  return `npm run bench -- [${known.join(' | ')}] [--json] [--save FILE] [--compare FILE]`
+  return `npm run bench -- [${known.join(' | ')}] [--json] [--rows N] [--save FILE] [--compare FILE]`
 }
 
 /**
@@ -48,4 +50,13 @@ function usage(known) {
 function fileOf(option, file) {
   if (file !== undefined) return file
   throw new UsageError(`${option} needs a file: one that --save has written, or will write.`)
+}
+
+/**
+ * @param {string} option
+ * @param {string | undefined} value
+ */
+function countOf(option, value) {
+  if (value !== undefined && /^[1-9]\d{0,8}$/.test(value)) return Number(value)
+  throw new UsageError(`${option} needs a whole number: cases of more rows are left out.`)
 }

@@ -16,7 +16,8 @@ export const KEPT = 0.75
 /**
  * @typedef {object} Reference
  * @property {string} [machine] absent where none is named
- * @property {Result[]} results
+ * @property {Result[]} results ratios
+ * @property {import('../exchange/table.js').Count[]} counts
  */
 
 /**
@@ -42,7 +43,8 @@ function referenceOf(text) {
   const lines = text.split('\n').filter(line => line.startsWith('{'))
   const values = lines.map(line => /** @type {unknown} */ (JSON.parse(line)))
   const machine = values.map(machineOf).find(machine => machine !== undefined)
-  return { ...(machine === undefined ? {} : { machine }), results: values.filter(isResult) }
+  const found = { results: values.filter(isResult), counts: values.filter(isCount) }
+  return { ...(machine === undefined ? {} : { machine }), ...found }
 }
 
 /**
@@ -62,6 +64,14 @@ function machineOf(value) {
  */
 function isResult(value) {
   return typeof value === 'object' && value !== null && 'case' in value && 'ratio' in value
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is import('../exchange/table.js').Count}
+ */
+function isCount(value) {
+  return typeof value === 'object' && value !== null && 'case' in value && 'd' in value
 }
 
 /**

@@ -1,6 +1,7 @@
 /** A run of the benchmarks, from the command line to the exit code. */
 import { writeFileSync } from 'node:fs'
 import { parseCommand, UsageError } from './command.js'
+import { compareCounts } from '../exchange/compare.js'
 import { compare, readReference } from './compare.js'
 import { machine } from './machine.js'
 import { progress } from './progress.js'
@@ -12,9 +13,14 @@ import { jsonLines, table } from './report.js'
  * @typedef {object} Question
  * @property {string} title
  * @property {readonly string[]} notes for people, above the table
- * @property {(report: import('./measure.js').Report, say: (note: string) => void) => Promise<Result[]>}
- *   ask what is said comes with the notes
+ * @property {(
+ *   report: import('./measure.js').Report,
+ *   say: (note: string) => void,
+ *   options: { rowsMax?: number }
+ * ) => Promise<Result[] | Count[]>} ask what is said comes with the notes
+ * @property {typeof import('../exchange/table.js').countsTable} [table] for results that are counts
  *
+ * @typedef {import('../exchange/table.js').Count} Count
  * @typedef {{ isTTY?: boolean, write(text: string): unknown }} Output
  */
 
@@ -47,6 +53,9 @@ async function run(command, questions, out, err) {
   const reference = command.compare === undefined ? undefined : readReference(command.compare)
   /** @type {Result[]} */
   const all = []
+  /** @type {Count[]} */
+  const counts = []
+  const { rowsMax } = command
   /** @type {string[]} */
   const said = []
   for (const name of command.questions) {
@@ -56,17 +65,28 @@ async function run(command, questions, out, err) {
       said.push(note)
       err.write(`${note}\n`)
     }
-    const results = await question.ask(progress(err), say)
-    const notes = [...question.notes, ...said]
-    const { title } = question
-    out.write(command.json ? jsonLines(results) : table({ title, notes }, machine(), results))
-    all.push(...results)
+    const options = rowsMax === undefined ? {} : { rowsMax }
+    const results = await question.ask(progress(err), say, options)
+    const head = { title: question.title, notes: [...question.notes, ...said] }
+    if (question.table === undefined) {
+      const ratios = /** @type {Result[]} */ (results)
+      out.write(command.json ? jsonLines(ratios) : table(head, machine(), ratios))
+      all.push(...ratios)
+    } else {
+      const found = /** @type {Count[]} */ (results)
+      out.write(command.json ? jsonLines(found) : question.table(head, machine(), found))
+      counts.push(...found)
+    }
   }
-  if (command.save !== undefined) save(command.save, said, all)
+  if (command.save !== undefined) save(command.save, said, [...all, ...counts])
   if (reference === undefined) return 0
-  const { held, lines } = compare(all, reference.results, machine(), reference.machine)
-  err.write(`${lines.join('\n')}\n`)
-  return held ? 0 : 1
+  const { results, counts: before } = reference
+  const found = before.length === 0 ? [] : [compareCounts(counts, before)]
+  if (results.length > 0 || found.length === 0) {
+    found.unshift(compare(all, results, machine(), reference.machine))
+  }
+  err.write(`${found.flatMap(({ lines }) => lines).join('\n')}\n`)
+  return found.every(({ held }) => held) ? 0 : 1
 }
 
 /**
@@ -74,7 +94,7 @@ async function run(command, questions, out, err) {
  *
  * @param {string} file
  * @param {readonly string[]} notes
- * @param {readonly Result[]} results
+ * @param {readonly (Result | Count)[]} results
  */
 function save(file, notes, results) {
   const head = JSON.stringify({ machine: machine(), notes })

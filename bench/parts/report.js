@@ -2,7 +2,7 @@
 
 /** @typedef {import('./measure.js').Result} Result */
 
-/** @param {readonly Result[]} results */
+/** @param {readonly object[]} results */
 export function jsonLines(results) {
   return results.map(result => `${JSON.stringify(result)}\n`).join('')
 }
