@@ -4,6 +4,7 @@
  */
 import { Liveness } from './cluster/liveness.ts'
 import { Membership } from './cluster/membership.ts'
+import { Remembered } from './cluster/remembered.ts'
 import { Coordinator } from './coordinator/coordinator.ts'
 import { Explainer } from './coordinator/explainer.ts'
 import { Fanout } from './coordinator/fanout.ts'
@@ -56,6 +57,7 @@ import { hex } from './util/bytes.ts'
 import type { NodeId } from './util/node-id.ts'
 import { sleep } from './util/sleep.ts'
 import { everyStep } from './util/steps.ts'
+import type { Mark } from './wire/mark.ts'
 
 export interface NodeComponents {
   readonly clock: Clock
@@ -134,6 +136,7 @@ export class Node implements HearsayNode {
   readonly #workers: Record<BackgroundTask | 'quarantine' | 'checkpoint', Worker>
   readonly #closing = new AbortController()
   #state: 'new' | 'open' | 'closed' = 'new'
+  #rival: HearsayError | undefined
   #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
@@ -141,13 +144,19 @@ export class Node implements HearsayNode {
     this.#components = components
     this.#init = init
     this.#defaults = { ...DEFAULTS, ...init.defaults }
-    const replica = new Replica(components, init.replica)
+    const remembered = new Remembered({
+      ...components,
+      mark: (): Mark => replica.mark.committed,
+      knows: (mark: Mark): boolean => replica.mark.knows(mark)
+    })
+    const replica: Replica = new Replica({ ...components, companion: remembered }, init.replica)
     const membership = new Membership(
       {
         ...components,
+        remembered,
         nextIncarnation: () => replica.identity.nextDot().time,
         actor: () => replica.identity.actor,
-        onRolledBack: () => this.#distrust()
+        onRolledBack: mark => this.#distrust(mark)
       },
       { n: init.n }
     )
@@ -160,8 +169,7 @@ export class Node implements HearsayNode {
     this.#hints = new Hints(parts, init.hints)
     this.#antiEntropy = new AntiEntropy(parts, init.antiEntropy)
     this.#handoff = new Handoff({ ...parts, antiEntropy: this.#antiEntropy })
-    const entering = { ...parts, handoff: this.#handoff, identity: replica.identity }
-    this.#entry = new Entry(entering, init)
+    this.#entry = new Entry({ ...parts, handoff: this.#handoff }, init)
     this.#reader = new Reader({ ...parts, fanout })
     const hint = (owner: NodeId, key: Uint8Array) => this.#hints.add(owner, key)
     this.#coordinator = new Coordinator({
@@ -180,6 +188,7 @@ export class Node implements HearsayNode {
     this.#workers = this.#createWorkers()
     serveReplica(replica, (protocol, handler) => membership.serve(protocol, handler))
     liveness.onAlive(() => this.#workers.hints.wake())
+    components.network.onDuplicate(error => this.#giveWay(error))
   }
 
   get id(): NodeId {
@@ -343,6 +352,8 @@ export class Node implements HearsayNode {
     const { signal } = this.#closing
     await this.#replica.open()
     this.#state = 'open'
+    // What this copy says counts once others have been asked what they remember of it.
+    if (this.#membership.self !== undefined) this.#replica.filling.hold()
     signal.throwIfAborted()
     await this.#components.network.start()
     signal.throwIfAborted()
@@ -367,9 +378,7 @@ export class Node implements HearsayNode {
     this.#state = 'closed'
     const { network, store } = this.#components
     await everyStep([
-      () => Promise.all(Object.values(this.#workers).map(worker => worker.stop())),
-      () => this.#liveness.stop(),
-      () => this.#membership.stop(),
+      () => this.#stopTasks(),
       () => network.stop(),
       () => (wasOpen ? this.#replica.close() : undefined),
       () => store.close(),
@@ -414,8 +423,12 @@ export class Node implements HearsayNode {
   }
 
   /** This directory was rolled back. Both count from this moment, not from when they are on disk. */
-  async #distrust(): Promise<void> {
-    await Promise.all([this.#replica.distrust(), this.#replica.identity.rotate('rolled-back')])
+  async #distrust(mark: Mark): Promise<void> {
+    const replica = this.#replica
+    replica.mark.note(mark)
+    await Promise.all([replica.distrust(), replica.identity.rotate('rolled-back')])
+    // Last: until then it is noticed again at the next start.
+    await replica.mark.accept(mark)
   }
 
   async #write(key: Bytes, operation: Operation, options: WriteOptions): Promise<WriteResult> {
@@ -431,7 +444,27 @@ export class Node implements HearsayNode {
   }
 
   #assertOpen(): void {
+    if (this.#rival !== undefined) throw this.#rival
     if (this.#state !== 'open') throw closedError()
+  }
+
+  /** Another process has this identity: stops serving anybody, and ends a start that is under way. */
+  #giveWay(error: HearsayError): void {
+    if (this.#rival !== undefined) return
+    const { log, network } = this.#components
+    this.#rival = error
+    log.warn('gave-way', { reason: error.message })
+    this.#closing.abort(error)
+    const quiet = everyStep([() => this.#stopTasks(), () => network.stop()])
+    quiet.catch((cause: unknown) => log.warn('not-stopped', { error: String(cause) }))
+  }
+
+  async #stopTasks(): Promise<void> {
+    await everyStep([
+      () => Promise.all(Object.values(this.#workers).map(worker => worker.stop())),
+      () => this.#liveness.stop(),
+      () => this.#membership.stop()
+    ])
   }
 
   #assertTask(task: string): void {

@@ -4,6 +4,7 @@
  * and on a seeded world in the simulator.
  */
 
+import type { HearsayError } from './errors.ts'
 import type { NodeId } from './util/node-id.ts'
 
 export interface Clock {
@@ -132,6 +133,11 @@ export interface Network {
   onGossip(fn: (from: NodeId, body: Uint8Array) => void): void
   /** Called when a peer has completed the handshake, and when its last connection is gone. */
   onPeer(fn: (peer: NodeId, connected: boolean) => void): void
+  /**
+   * Called when a peer has proven that another process with the identity of this node is alive, and
+   * that this one has to give way to it. The error says what to do.
+   */
+  onDuplicate(fn: (error: HearsayError) => void): void
   connected(): readonly NodeId[]
   /** Remembers where a member can be reached. Requests to it dial by themselves. */
   learn(peer: NodeId, addresses: readonly string[]): void

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import type { Liveness } from '../src/cluster/liveness.ts'
+import { Remembered } from '../src/cluster/remembered.ts'
 import { Membership, type MembershipComponents } from '../src/cluster/membership.ts'
 import {
   HearsayError,
@@ -24,6 +25,7 @@ import type { NodeId } from '../src/util/node-id.ts'
 import type { Timers } from '../src/ports.ts'
 import { AntiEntropy } from '../src/repair/anti-entropy.ts'
 import { decodeApply, encodeRefusals } from '../src/wire/rows.ts'
+import { MARK_NONE, MARKS_NONE as marks } from '../src/wire/mark.ts'
 import { encodeReply } from '../src/wire/view.ts'
 import { Hub, noTimers } from './fixtures/engine-network.ts'
 import {
@@ -416,6 +418,7 @@ function createMember(hub: Hub, id: string, disk = new MemoryDisk()): MemberPart
     meter,
     nextIncarnation: () => ++incarnation,
     actor: () => 1n,
+    remembered: new Remembered({ store, log: silent, mark: () => MARK_NONE, knows: () => true }),
     onRolledBack: async () => {
       parts.rolledBack++
     }
@@ -468,7 +471,9 @@ t.test('members', async t => {
     const a = createMember(hub, 'a')
     const other = hub.join('b')
     let asked = 0
-    other.handle('read', async () => encodeReply({ table: tableOf(member('c', BigInt(++asked))) }))
+    other.handle('read', async () =>
+      encodeReply({ table: tableOf(member('c', BigInt(++asked))), marks })
+    )
     const ask = a.membership.ask('b' as NodeId, 'read', utf8('key'), { deadlineMs: 1_000 })
     await t.rejects(ask, { code: 'ERR_NETWORK', message: /changed too often/ })
     t.equal(asked, 5)
@@ -484,7 +489,7 @@ t.test('members', async t => {
     await t.rejects(a.network.request('b' as NodeId, 'members', utf8('no table')), protocol)
     hub.join('c').handle('read', async () => utf8('no reply'))
     await t.rejects(a.membership.ask('c' as NodeId, 'read', utf8('key'), options), protocol)
-    hub.join('d').handle('read', async () => encodeReply({ table: utf8('no table') }))
+    hub.join('d').handle('read', async () => encodeReply({ table: utf8('no table'), marks }))
     await t.rejects(a.membership.ask('d' as NodeId, 'read', utf8('key'), options), protocol)
   })
 

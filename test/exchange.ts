@@ -53,6 +53,7 @@ import {
   encodeReadAnswer,
   encodeRefusals
 } from '../src/wire/rows.ts'
+import { MARKS_NONE } from '../src/wire/mark.ts'
 import { decodeAsk, decodeReply, encodeAsk, encodeReply } from '../src/wire/view.ts'
 import {
   answer,
@@ -807,8 +808,10 @@ t.test('on the wire', async t => {
 
   t.test('questions about the view come back as they were', async t => {
     const table = fc.option(bytes, { nil: undefined })
-    check(fc.record({ view: word, table, body: bytes }), value => decodeAsk(encodeAsk(value)))
-    const reply = fc.oneof(fc.record({ body: bytes }), fc.record({ table: bytes }))
+    const mark = fc.record({ life: fc.nat(), count: fc.nat() })
+    const marks = fc.record({ mine: mark, yours: mark })
+    check(fc.record({ view: word, table, body: bytes, marks }), ask => decodeAsk(encodeAsk(ask)))
+    const reply = fc.oneof(fc.record({ body: bytes, marks }), fc.record({ table: bytes, marks }))
     check(reply, value => decodeReply(encodeReply(value)))
     t.pass()
   })
@@ -892,7 +895,7 @@ t.test('on the wire', async t => {
     ...fc.sample(answer, { numRuns: 30, seed: 1 }).map(encodeExchangeAnswer),
     encodeApply({ flush: true, items: [{ key: utf8('k'), kind: 'row', bytes: utf8('v') }] }),
     encodeRefusals([{ index: 1, code: 'ERR_CORRUPT', message: 'no' }]),
-    encodeAsk({ view: 'v', table: utf8('t'), body: utf8('b') }),
+    encodeAsk({ view: 'v', table: utf8('t'), body: utf8('b'), marks: MARKS_NONE }),
     encodeFailure(new TimeoutError('write', 2, ['a' as NodeId], 5)),
     encodeForward({
       key: utf8('k'),

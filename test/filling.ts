@@ -1,5 +1,5 @@
 /** A slot that a node may not hold all of answers "unknown", however it came to be so. */
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { World } from './fixtures/sim/world.ts'
 import { backUp, createWorld, cut, formWorld, mend, runUntil } from './fixtures/engine-world.ts'
 import { text } from '../src/util/bytes.ts'
@@ -130,4 +130,104 @@ t.test('a copy that was rolled back', async t => {
     for (const other of [0, 2]) mend(world, 1, other)
     await runUntil(world, () => filling(world, 1) === 0)
   })
+})
+
+t.test('a copy that was put back in place while it was open, as a machine snapshot is', async t => {
+  /** Host 1 is back at a moment of its last life; `write` has happened since. */
+  async function putBack(write: (world: World) => Promise<unknown>) {
+    const world = await formWorld()
+    await world.until(world.node(0).put('k', 'old', { level: 'all' }))
+    const backup = backUp(world.host(1).disk)
+    const { actor } = world.node(1).status()
+    await world.until(write(world))
+    world.crash(1)
+    world.host(1).disk = backup
+    return { world, actor }
+  }
+  const writeThrough = (host: number) => (world: World) =>
+    world.node(host).put('k', 'new', { level: 'all' })
+
+  async function isNoticed(t: Test, world: World, actor: string) {
+    world.start(1)
+    await runUntil(world, () => isUp(world, 1))
+    t.equal(filling(world, 1), SLOTS)
+    t.not(world.node(1).status().actor, actor)
+    await runUntil(world, () => filling(world, 1) === 0)
+    t.equal(
+      text((await world.until(world.node(1).get('k', { level: 'one' }))) as Uint8Array),
+      'new'
+    )
+    t.same(world.fabric.bugs, [])
+  }
+
+  t.test('is noticed by what it wrote itself', async t => {
+    const { world, actor } = await putBack(writeThrough(1))
+    await isNoticed(t, world, actor)
+  })
+
+  t.test('is noticed by what it acknowledged to others, though it never wrote', async t => {
+    const { world, actor } = await putBack(writeThrough(0))
+    await isNoticed(t, world, actor)
+  })
+
+  t.test('is noticed by others that were started again since', async t => {
+    const { world, actor } = await putBack(writeThrough(1))
+    for (const other of [0, 2]) {
+      world.crash(other)
+      world.start(other)
+      await runUntil(world, () => isUp(world, other))
+    }
+    await isNoticed(t, world, actor)
+  })
+
+  t.test('is noticed after lives of its own in which it met nobody', async t => {
+    const { world, actor } = await putBack(writeThrough(0))
+    for (const other of [0, 2]) cut(world, 1, other)
+    for (let life = 0; life < 3; life++) {
+      world.start(1)
+      await runUntil(world, () => isUp(world, 1))
+      for (let i = 0; i < 20; i++) {
+        await world.until(world.node(1).put(`own ${i}`, 'v', { level: 'one' }))
+      }
+      world.crash(1)
+    }
+    for (const other of [0, 2]) mend(world, 1, other)
+    await isNoticed(t, world, actor)
+  })
+
+  t.test('does not vote before it has heard what others remember', async t => {
+    const { world } = await putBack(writeThrough(0))
+    world.start(1)
+    let answered = 0
+    while (!isUp(world, 1)) {
+      const { answers, value } = await world.until(world.node(2).read('k', { level: 'quorum' }))
+      const own = answers.find(({ node }) => node === 'n1')
+      if (own?.answer === 'unknown') answered++
+      t.not(own?.answer, 'row')
+      t.equal(value && text(value), 'new')
+    }
+    t.comment(`it was asked ${answered} times before it was up`)
+  })
+})
+
+t.test('a process that died is not taken for a directory that was put back', async t => {
+  const world = await formWorld()
+  for (let life = 0; life < 10; life++) {
+    const writes = Array.from({ length: 20 }, (_, i) =>
+      world
+        .node(i % 3)
+        .put(`key ${i}`, `${life}`, { level: 'one' })
+        .catch(() => undefined)
+    )
+    await world.run(life)
+    const host = life % 3
+    world.crash(host)
+    await world.run(100)
+    world.start(host)
+    while (!isUp(world, host)) await world.run(1)
+    t.equal(filling(world, host), 0, `life ${life}`)
+    await world.run(2_000)
+    t.equal(filling(world, host), 0, `life ${life}, later`)
+    await Promise.race([Promise.all(writes), undefined])
+  }
 })

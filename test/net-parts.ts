@@ -3,15 +3,19 @@ import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
+import type { Connection } from '@libp2p/interface'
+import { HearsayError } from '../src/errors.ts'
 import { CallTable } from '../src/net/calls.ts'
 import { Channel } from '../src/net/channel.ts'
 import { Epochs } from '../src/net/epochs.ts'
 import { BODY_BYTES_MAX, encodeFrame, FrameReader, HEADER_BYTES } from '../src/net/frame.ts'
 import type { Frame } from '../src/net/frame.ts'
 import { Gossip } from '../src/net/gossip.ts'
-import { decodeHello, disagreement, encodeHello } from '../src/net/hello.ts'
+import { decodeHello, disagreement, encodeHello, epochOf, givesWay } from '../src/net/hello.ts'
+import type { Host } from '../src/net/host.ts'
 import { createIdentity, IDENTITY_FILE, loadIdentity } from '../src/net/identity.ts'
 import { createClusterKey, deriveKeys } from '../src/net/keys.ts'
+import { Presence } from '../src/net/presence.ts'
 import { RpcClient } from '../src/net/rpc.ts'
 import { RpcServer } from '../src/net/serve.ts'
 import { concat, hex } from '../src/util/bytes.ts'
@@ -227,11 +231,17 @@ function server() {
   ])
   const made = new RpcServer(
     { stream, timers, meter, log, handlers: new Map(handlers) },
-    { peer, hello, onHello: theirs => theirs.n === 3, onEnd: () => undefined }
+    {
+      peer,
+      hello,
+      onHello: ({ n }) => ({ fault: n === 3 ? undefined : unfit }),
+      onEnd: () => undefined
+    }
   )
   return { stream, meter, aborted, server: made }
 }
 
+const unfit = new HearsayError('ERR_CLUSTER_MISMATCH', 'It keeps another number of copies.')
 const greeting = encodeFrame({ kind: 'hello', id: 0, code: 0, body: encodeHello(hello) })
 
 void t.test(
@@ -298,8 +308,11 @@ void t.test('a request of a kind that is not answered here gets a reason', async
 
 void t.test('a hello round-trips, and anything else is not one', async t => {
   t.strictSame(decodeHello(encodeHello(hello)), hello)
+  const told = { ...hello, rival: '00000000000000aa' }
+  t.strictSame(decodeHello(encodeHello(told)), told)
   const wrong = [
     { ...hello, epoch: 'x' },
+    { ...hello, rival: 'x' },
     { ...hello, n: 0 },
     { ...hello, n: '3' },
     { ...hello, protocols: [2, 1] },
@@ -323,6 +336,79 @@ void t.test(
     t.match(disagreement(hello, { ...hello, n: 1 }), /keeps 1 copies/)
     t.match(disagreement(hello, { ...hello, protocols: [2, 3] }), /newer/)
     t.match(disagreement({ ...hello, protocols: [2, 3] }, hello), /older/)
+  }
+)
+
+void t.test('epochs are in the order of starts', t => {
+  const chance = Uint8Array.of(255, 254)
+  const starts = [0, 1, 1_700_000_000_000, 1_700_000_000_001].map(ms => epochOf(ms, chance))
+  t.equal(starts[2], '018bcfe56800fffe')
+  t.strictSame([...starts].sort(), starts)
+  t.ok(givesWay(starts[3] as string, starts[2] as string))
+  t.notOk(givesWay(starts[2] as string, starts[3] as string))
+  t.end()
+})
+
+/** Greets a restarted peer whose last life has left a connection; `answer` is what comes over that. */
+async function greetRestarted(answer: string | undefined) {
+  const connection = () => {
+    const fake = { remotePeer: peer, remoteAddr: '/memory/1', status: 'open', aborted: false }
+    return { ...fake, abort: () => (old.aborted = true) } as unknown as Connection & typeof fake
+  }
+  const [old, fresh] = [connection(), connection()]
+  const host = { addEventListener: () => undefined, getConnections: () => [old, fresh] }
+  const seen: unknown[] = []
+  const presence = new Presence(
+    { host: host as unknown as Host, timers, log: new KeptLog(), meter: new CountingMeter() },
+    {
+      hello,
+      onPeer: (id, up) => seen.push([id, up]),
+      challenge: async () => (answer === undefined ? undefined : { ...hello, epoch: answer }),
+      onDuplicate: () => seen.push('duplicate')
+    }
+  )
+  await presence.greet(old, { ...hello, epoch: '0000000000000001' })
+  const greeting = await presence.greet(fresh, { ...hello, epoch: '0000000000000002' })
+  return { old, greeting, seen }
+}
+
+void t.test('a connection that a dead process left is no duplicate, and is ended', async t => {
+  const { old, greeting, seen } = await greetRestarted(undefined)
+  t.strictSame(greeting, { fault: undefined })
+  t.ok(old.aborted)
+  t.strictSame(seen, [[peer, true]])
+})
+
+void t.test('one that answers under its old epoch keeps the later process out', async t => {
+  const { old, greeting } = await greetRestarted('0000000000000001')
+  t.match(greeting, { fault: { code: 'ERR_DUPLICATE_IDENTITY' }, rival: '0000000000000001' })
+  t.notOk(old.aborted)
+})
+
+void t.test(
+  'a node gives way to the rival that was started before it, and to no other',
+  async t => {
+    const told: string[] = []
+    const presence = new Presence(
+      {
+        host: { addEventListener: () => undefined, getConnections: () => [] } as unknown as Host,
+        timers,
+        log: new KeptLog(),
+        meter: new CountingMeter()
+      },
+      {
+        hello,
+        onPeer: () => undefined,
+        challenge: async () => undefined,
+        onDuplicate: ({ code }) => told.push(code)
+      }
+    )
+    const connection = { remotePeer: peer, remoteAddr: '', status: 'open' } as unknown as Connection
+    const earlier = await presence.greet(connection, { ...hello, rival: '0000000000000001' })
+    t.match(earlier, { fault: { code: 'ERR_DUPLICATE_IDENTITY' } })
+    const later = await presence.greet(connection, { ...hello, rival: 'ff00000000000000' })
+    t.strictSame(later, { fault: undefined })
+    t.strictSame(told, ['ERR_DUPLICATE_IDENTITY'])
   }
 )
 

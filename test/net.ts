@@ -18,7 +18,8 @@ import {
   createTestNode,
   libp2pFactory,
   random,
-  startTestNode
+  startTestNode,
+  type TestNode
 } from './fixtures/libp2p-world.ts'
 import { bytes, failure, latch, networkSuite, string } from './fixtures/network-suite.ts'
 
@@ -252,21 +253,39 @@ void t.test('a peer that comes back is found again at its address', async t => {
   t.strictSame(a.network.connected(), [again.network.self])
 })
 
-void t.test('two processes with one identity are noticed by those that meet both', async t => {
+async function copied(t: Test) {
   const watcher = await startTestNode(t)
+  watcher.network.handle('read', async () => bytes('ok'))
   const one = await startTestNode(t)
   const copy = await startTestNode(t, { identity: one.identity })
-  const warned = () => watcher.log.lines.filter(([, event]) => event === 'duplicate-identity')
+  const told = { one: 0, copy: 0 }
+  one.network.onDuplicate(() => told.one++)
+  copy.network.onDuplicate(() => told.copy++)
   const address = addressOf(watcher.network)
+  const ask = ({ network }: TestNode) =>
+    network.request(watcher.network.self, 'read', bytes(''), { deadlineMs })
+  return { watcher, one, copy, told, address, ask }
+}
+
+void t.test('a copy is refused by whoever is connected to the original', async t => {
+  const { watcher, one, copy, told, address, ask } = await copied(t)
   await one.network.dial(address)
+  await t.rejects(copy.network.dial(address), { code: 'ERR_DUPLICATE_IDENTITY' })
+  t.strictSame(told, { one: 0, copy: 1 })
+  t.equal(string(await ask(one)), 'ok')
+  t.match(watcher.log.lines, [['warn', 'duplicate-identity', { peer: one.network.self }]])
+})
+
+void t.test('of two with one identity the later one gives way, whichever is met first', async t => {
+  const { one, copy, told, address, ask } = await copied(t)
   await copy.network.dial(address)
-  t.equal(warned().length, 0, 'one after the other may be a restart')
   const gone = latch()
-  if (one.network.connected().length === 0) gone.open()
-  one.network.onPeer((_peer, connected) => connected || gone.open())
-  await gone.promise
+  copy.network.onPeer((_peer, connected) => connected || gone.open())
   await one.network.dial(address)
-  t.match(warned(), [['warn', 'duplicate-identity', { peer: one.network.self }]])
+  await gone.promise
+  t.match(await failure(ask(copy)), { code: 'ERR_NETWORK' })
+  t.strictSame(told, { one: 0, copy: 1 })
+  t.equal(string(await ask(one)), 'ok')
 })
 
 void t.test('a node that is dialled by its own identity warns of the copy', async t => {

@@ -36,7 +36,9 @@ import { viewOf, type View } from '../ring/placement.ts'
 import { utf8 } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { isBytes, isTuple, pack, unpack } from '../util/msgpack.ts'
+import { MARK_NONE, marksFields, readMarks, type Mark, type Marks } from '../wire/mark.ts'
 import { decodeAsk, decodeReply, encodeAsk, encodeReply } from '../wire/view.ts'
+import type { Remembered } from './remembered.ts'
 
 export interface MembershipComponents {
   readonly network: Network
@@ -49,8 +51,12 @@ export interface MembershipComponents {
   /** A 64-bit number, normally higher than any this node has given before. */
   readonly nextIncarnation: () => bigint
   readonly actor: () => bigint
-  /** Peers remember more of this node than it does itself: its directory was rolled back. */
-  readonly onRolledBack: () => Promise<void>
+  readonly remembered: Remembered
+  /**
+   * Peers remember more of this node than it does itself: its directory was rolled back. Called with
+   * the mark they remember, if that is how they told. Takes effect at once; resolves when it is durable.
+   */
+  readonly onRolledBack: (mark: Mark) => Promise<void>
 }
 
 export interface MembershipInit {
@@ -88,7 +94,7 @@ export class Membership {
     this.#init = init
     const saved = components.store.get('meta', KEY)
     this.#view = viewOf((saved && decodeTable(saved)) ?? emptyTable, init.n)
-    components.network.handle('members', (_, body) => Promise.resolve(this.#answer(body)))
+    components.network.handle('members', async (from, body) => this.#answer(from, body))
     components.network.onGossip((from, body) => this.#gossip(from, body))
     components.network.onPeer((peer, connected) => {
       if (connected) this.#compareSoon(peer)
@@ -130,6 +136,7 @@ export class Membership {
     this.#stopped = true
     this.#cancel()
     await this.#saving
+    await this.#components.remembered.save()
   }
 
   /** Says something new of this node to everybody. Resolves when it is on disk here. */
@@ -154,12 +161,18 @@ export class Membership {
   async compare(peer: NodeId): Promise<void> {
     const { network } = this.#components
     const options = { deadlineMs: COMPARE_DEADLINE_MS }
-    const ask = pack([this.#view.fingerprint, null])
-    const theirs = unpack(await network.request(peer, 'members', ask, options))
+    const ask = this.#encode(peer, this.#view.fingerprint, null)
+    const answer = await network.request(peer, 'members', ask, options)
+    const [theirs] = this.#decode(answer, 1, peer)
     if (theirs !== null) {
       this.#merge(isBytes(theirs) ? theirs : undefined, peer)
-      const answer = pack([this.#view.fingerprint, encodeTable(this.#view.table)])
-      await network.request(peer, 'members', answer, options)
+      const table = encodeTable(this.#view.table)
+      await network.request(
+        peer,
+        'members',
+        this.#encode(peer, this.#view.fingerprint, table),
+        options
+      )
     }
     await this.#announceUnsaid()
   }
@@ -189,12 +202,14 @@ export class Membership {
     const end = clock.monoMs() + options.deadlineMs
     let table: Uint8Array | undefined
     for (let attempt = 0; attempt < VIEW_ATTEMPTS; attempt++) {
-      const asked = encodeAsk({ view: this.#view.fingerprint, table, body })
+      const view = this.#view.fingerprint
+      const asked = encodeAsk({ view, table, body, marks: this.#components.remembered.tell(to) })
       const deadlineMs = Math.max(1, end - clock.monoMs())
       const reply = decodeReply(
         await network.request(to, protocol, asked, { ...options, deadlineMs })
       )
       if (reply === undefined) throw malformed(`an answer of ${to}`)
+      this.#hear(to, reply.marks)
       if ('body' in reply) return reply.body
       this.#merge(reply.table, to)
       table = encodeTable(this.#view.table)
@@ -207,24 +222,47 @@ export class Membership {
     this.#components.network.handle(protocol, async (from, bytes, signal) => {
       const ask = decodeAsk(bytes)
       if (ask === undefined) throw malformed(`a request of ${from}`)
+      this.#hear(from, ask.marks)
       if (ask.table !== undefined) this.#merge(ask.table, from)
-      if (ask.view !== this.#view.fingerprint) {
-        return encodeReply({ table: encodeTable(this.#view.table) })
-      }
+      if (ask.view !== this.#view.fingerprint) return this.#otherView(from)
       const reply = await handler(from, ask.body, signal)
       // A change that took effect under another view than it was sent under may have missed an owner.
       return protocol === 'apply' && ask.view !== this.#view.fingerprint
-        ? encodeReply({ table: encodeTable(this.#view.table) })
-        : encodeReply({ body: reply })
+        ? this.#otherView(from)
+        : encodeReply({ body: reply, marks: this.#components.remembered.tell(from) })
     })
   }
 
-  #answer(body: Uint8Array): Uint8Array {
+  #otherView(to: NodeId): Uint8Array {
+    return encodeReply({
+      table: encodeTable(this.#view.table),
+      marks: this.#components.remembered.tell(to)
+    })
+  }
+
+  #answer(from: NodeId, body: Uint8Array): Uint8Array {
+    const [fingerprint, table] = this.#decode(body, 2, from)
+    if (isBytes(table)) this.#merge(table, from)
+    const same = fingerprint === this.#view.fingerprint
+    return this.#encode(from, same ? null : encodeTable(this.#view.table))
+  }
+
+  #encode(to: NodeId, ...fields: readonly unknown[]): Uint8Array {
+    return pack([...fields, ...marksFields(this.#components.remembered.tell(to))])
+  }
+
+  #decode(body: Uint8Array, length: number, from: NodeId): readonly unknown[] {
     const fields = unpack(body)
-    if (!isTuple(fields, 2)) throw malformed('a comparison of members')
-    const [fingerprint, table] = fields
-    if (isBytes(table)) this.#merge(table, 'a peer')
-    return pack(fingerprint === this.#view.fingerprint ? null : encodeTable(this.#view.table))
+    const marks = isTuple(fields, length + 4) ? readMarks(fields.slice(length)) : undefined
+    if (marks === undefined) throw malformed(`a comparison of members by ${from}`)
+    this.#hear(from, marks)
+    return fields as unknown[]
+  }
+
+  #hear(peer: NodeId, { mine, yours }: Marks): void {
+    const { remembered } = this.#components
+    if (this.#view.table.get(peer) !== undefined) remembered.see(peer, mine)
+    if (remembered.isForgotten(peer, yours)) void this.#reassert(yours)
   }
 
   /** Only what a node says of itself is taken from gossip: it is signed by its sender. */
@@ -250,15 +288,17 @@ export class Membership {
     const { self } = this
     if (mine === undefined || self === undefined || self === mine) return
     this.#components.log.warn('remembered-better', { incarnation: self.incarnation })
-    void this.#reassert(self.state)
+    void this.#reassert(MARK_NONE)
   }
 
-  /** Somebody knows a later word of this node than the node itself. Unsaved, it is noticed again. */
-  async #reassert(state: MemberState): Promise<void> {
+  /** Somebody knows more of this node than the node itself. Unsaved, it is noticed again. */
+  async #reassert(mark: Mark): Promise<void> {
     const { onRolledBack, log } = this.#components
     try {
-      await onRolledBack()
-      await this.announce(state)
+      await onRolledBack(mark)
+      // One that has not said anything yet, or waits for a contact to say it, does so by itself.
+      if (this.self !== undefined && this.#unsaid === undefined)
+        await this.announce(this.self.state)
     } catch (error) {
       log.warn('roll-back-not-saved', { error: String(error) })
     }
@@ -298,8 +338,16 @@ export class Membership {
       const peers = this.peers
       const peer = peers[random.u32() % Math.max(1, peers.length)]
       if (peer !== undefined) this.#compareSoon(peer)
+      this.#saveRemembered()
       if (!this.#stopped) this.#schedule()
     })
+  }
+
+  #saveRemembered(): void {
+    const { remembered, log } = this.#components
+    remembered
+      .save()
+      .catch((error: unknown) => log.warn('marks-not-saved', { error: String(error) }))
   }
 
   #compareSoon(peer: NodeId): void {

@@ -6,7 +6,7 @@
  * JSON, because it is small, rare and read from whoever holds the key: a parser that allocates
  * only what it is sent.
  */
-import { text, utf8 } from '../util/bytes.ts'
+import { hex, text, utf8 } from '../util/bytes.ts'
 
 /** The versions of the request protocol that this code speaks, both ends included. */
 export const PROTOCOL_RANGE: readonly [low: number, high: number] = [1, 1]
@@ -15,25 +15,45 @@ export interface Hello {
   readonly clusterId: string
   readonly protocols: readonly [low: number, high: number]
   readonly n: number
-  /** Random 64 bits of this start, in hex: tells two processes with one identity apart. */
+  /** Names this start, in 16 hexadecimal digits; see `epochOf`. */
   readonly epoch: string
+  /**
+   * The epoch of another process that has the identity of whom this is said to, and was proven to be
+   * alive just now.
+   */
+  readonly rival?: string
+}
+
+/**
+ * Tells two processes with one identity apart, and which was started first: milliseconds, then
+ * chance. Two machines' clocks may disagree about that; then both still agree on the same one.
+ */
+export function epochOf(wallMs: number, chance: Uint8Array): string {
+  const ms = BigInt(Math.max(0, Math.floor(wallMs)))
+  return (BigInt.asUintN(48, ms).toString(16) + hex(chance.subarray(0, 2))).padStart(16, '0')
+}
+
+/** Of two processes with one identity the one that was started later has to give way. */
+export function givesWay(epoch: string, rival: string): boolean {
+  return epoch > rival
 }
 
 export function encodeHello(hello: Hello): Uint8Array {
-  const { clusterId, protocols, n, epoch } = hello
-  return utf8(JSON.stringify({ clusterId, protocols, n, epoch }))
+  const { clusterId, protocols, n, epoch, rival } = hello
+  return utf8(JSON.stringify({ clusterId, protocols, n, epoch, rival }))
 }
 
 /** `undefined` for anything that is not a hello. */
 export function decodeHello(body: Uint8Array): Hello | undefined {
   const value = parse(body)
   if (typeof value !== 'object' || value === null) return undefined
-  const { clusterId, protocols, n, epoch } = value as Record<string, unknown>
+  const { clusterId, protocols, n, epoch, rival } = value as Record<string, unknown>
   if (typeof clusterId !== 'string' || typeof epoch !== 'string') return undefined
-  if (!/^[0-9a-f]{16}$/.test(epoch) || !isCount(n) || !Array.isArray(protocols)) return undefined
+  if (!isEpoch(epoch) || !isCount(n) || !Array.isArray(protocols)) return undefined
+  if (rival !== undefined && !isEpoch(rival)) return undefined
   const [low, high] = protocols as unknown[]
   if (protocols.length !== 2 || !isCount(low) || !isCount(high) || low > high) return undefined
-  return { clusterId, protocols: [low, high], n, epoch }
+  return { clusterId, protocols: [low, high], n, epoch, ...(rival !== undefined && { rival }) }
 }
 
 /** What keeps two nodes apart, as the end of a sentence that begins with the other node. */
@@ -58,6 +78,10 @@ function parse(body: Uint8Array): unknown {
   } catch {
     return undefined
   }
+}
+
+function isEpoch(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{16}$/.test(value)
 }
 
 function isCount(value: unknown): value is number {

@@ -21,14 +21,13 @@ import type {
   RequestOptions,
   Timers
 } from '../ports.ts'
-import { hex } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { admission, noiseGate, proveGate } from './admission.ts'
 import type { GateFactory } from './admission.ts'
 import { AddressBook, parseAddress, peerOf } from './book.ts'
 import { listenFailure } from './failure.ts'
 import { Gossip, gossipTopic } from './gossip.ts'
-import { PROTOCOL_RANGE } from './hello.ts'
+import { epochOf, PROTOCOL_RANGE } from './hello.ts'
 import type { Hello } from './hello.ts'
 import { createHost } from './host.ts'
 import type { Host, TransportFactory } from './host.ts'
@@ -78,6 +77,7 @@ export class Libp2pNetwork implements Network {
   readonly #handlers = new Map<Protocol, Handler>()
   readonly #gossipListeners: ((from: NodeId, body: Uint8Array) => void)[] = []
   readonly #peerListeners: ((peer: NodeId, connected: boolean) => void)[] = []
+  readonly #duplicateListeners: ((error: HearsayError) => void)[] = []
   #running: Running | undefined
 
   /** Throws `ERR_CLUSTER_KEY` or `ERR_ARGUMENT`. */
@@ -130,6 +130,10 @@ export class Libp2pNetwork implements Network {
 
   onPeer(fn: (peer: NodeId, connected: boolean) => void): void {
     this.#peerListeners.push(fn)
+  }
+
+  onDuplicate(fn: (error: HearsayError) => void): void {
+    this.#duplicateListeners.push(fn)
   }
 
   connected(): readonly NodeId[] {
@@ -220,9 +224,14 @@ export class Libp2pNetwork implements Network {
     const hello = this.#createHello()
     const presence = new Presence(
       { ...this.#components, host },
-      { hello, onPeer: (peer, up) => this.#peerListeners.forEach(fn => fn(peer, up)) }
+      {
+        hello,
+        onPeer: (peer, up) => this.#peerListeners.forEach(fn => fn(peer, up)),
+        challenge: connection => peers.challenge(connection),
+        onDuplicate: error => this.#duplicateListeners.forEach(fn => fn(error))
+      }
     )
-    const peers = new Peers(
+    const peers: Peers = new Peers(
       { ...this.#components, host, presence, book: this.#book, handlers: this.#handlers },
       { hello }
     )
@@ -239,7 +248,8 @@ export class Libp2pNetwork implements Network {
 
   #createHello(): Hello {
     const { clusterId, n } = this.#init
-    const epoch = hex(this.#components.random.bytes(8))
+    const { clock, random } = this.#components
+    const epoch = epochOf(clock.wallMs(), random.bytes(2))
     return { clusterId, protocols: PROTOCOL_RANGE, n, epoch }
   }
 }

@@ -8,6 +8,8 @@ export const FRAME_BYTES_MAX = 4 * 1024 * 1024
 export const HELLO_BYTES_MAX = 1024
 /** From the opening of a connection to the end of the hello. */
 export const HELLO_MS_MAX = 3_000
+/** For a connection to show that the process at its other end still lives. */
+export const CHALLENGE_MS_MAX = 1_000
 /** For one connection attempt, over all known addresses of a peer. */
 export const DIAL_MS_MAX = 10_000
 /** For one address of these. */

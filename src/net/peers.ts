@@ -10,7 +10,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { HearsayError, NetworkError } from '../errors.ts'
+import { NetworkError } from '../errors.ts'
 import type { Handler, Log, Meter, Protocol, Timers } from '../ports.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { peerOf } from './book.ts'
@@ -18,11 +18,12 @@ import type { AddressBook } from './book.ts'
 import { dialFailure, streamFailure } from './failure.ts'
 import type { Hello } from './hello.ts'
 import type { Host } from './host.ts'
-import { DIAL_MS_MAX, HELLO_MS_MAX, REQUEST_STREAMS_MAX } from './limits.ts'
+import { CHALLENGE_MS_MAX, DIAL_MS_MAX, HELLO_MS_MAX, REQUEST_STREAMS_MAX } from './limits.ts'
 import { idOf } from './presence.ts'
 import type { Presence } from './presence.ts'
 import { RpcClient } from './rpc.ts'
 import { RpcServer } from './serve.ts'
+import { within } from './within.ts'
 
 export interface PeersComponents {
   readonly host: Host
@@ -126,10 +127,31 @@ export class Peers {
       { peer, onEnd: () => this.#onClientEnd(peer, client) }
     )
     const theirs = await client.hello(this.#init.hello)
-    const fault = this.#components.presence.greet(connection, theirs)
+    const { fault } = await this.#components.presence.greet(connection, theirs)
     if (fault === undefined) return client
     connection.close().catch((error: Error) => connection.abort(error))
-    throw new HearsayError('ERR_CLUSTER_MISMATCH', `The node at ${nameOf(connection)} ${fault}.`)
+    throw fault
+  }
+
+  /** Their hello over this very connection, if it comes soon. */
+  async challenge(connection: Connection): Promise<Hello | undefined> {
+    const { timers, log } = this.#components
+    const peer = idOf(connection)
+    const challenge = async () => {
+      const stream = await this.#openStream(connection)
+      const client = new RpcClient({ ...this.#components, stream }, { peer, onEnd: () => {} })
+      try {
+        return await client.hello(this.#init.hello)
+      } finally {
+        client.end('it was only asked for a hello')
+      }
+    }
+    try {
+      return await within(timers, { deadlineMs: CHALLENGE_MS_MAX }, challenge())
+    } catch (error) {
+      log.debug('connection-dead', { peer, reason: String(error) })
+      return undefined
+    }
   }
 
   async #streamTo(peer: NodeId): Promise<readonly [Connection, Stream]> {
@@ -199,7 +221,7 @@ export class Peers {
       {
         peer: idOf(connection),
         hello: this.#init.hello,
-        onHello: theirs => this.#components.presence.greet(connection, theirs) === undefined,
+        onHello: theirs => this.#components.presence.greet(connection, theirs),
         onEnd: ended => this.#servers.delete(ended)
       }
     )

@@ -16,6 +16,7 @@ import { BODY_BYTES_MAX } from './frame.ts'
 import type { Frame } from './frame.ts'
 import { decodeHello, encodeHello } from './hello.ts'
 import type { Hello } from './hello.ts'
+import type { Greeting } from './presence.ts'
 import { ANSWER_QUEUE_BYTES_MAX, ERROR_BYTES_MAX, HELLO_MS_MAX, REQUESTS_MAX } from './limits.ts'
 import { protocolOf } from './rpc.ts'
 
@@ -30,8 +31,8 @@ export interface RpcServerComponents {
 export interface RpcServerInit {
   readonly peer: NodeId
   readonly hello: Hello
-  /** Their hello. What it returns decides whether requests are read. */
-  readonly onHello: (theirs: Hello) => boolean
+  /** Their hello. What comes of it decides whether requests are read. Never rejects. */
+  readonly onHello: (theirs: Hello) => Greeting | Promise<Greeting>
   /** Called once when the stream is gone. */
   readonly onEnd: (server: RpcServer) => void
 }
@@ -42,7 +43,7 @@ export class RpcServer {
   readonly #channel: Channel
   readonly #running = new Map<number, AbortController>()
   readonly #late: Cancel
-  #greeted = false
+  #hello: 'awaited' | 'weighed' | 'fits' | 'refused' = 'awaited'
 
   constructor(components: RpcServerComponents, init: RpcServerInit) {
     this.#components = components
@@ -60,21 +61,29 @@ export class RpcServer {
   }
 
   #onFrame(frame: Frame): void {
-    if (frame.kind === 'hello' && !this.#greeted) return this.#onHello(frame)
-    if (!this.#greeted) return this.#channel.refuse('frame-before-hello')
+    if (frame.kind === 'hello' && this.#hello === 'awaited') return this.#onHello(frame)
+    if (this.#hello !== 'fits') return this.#channel.refuse('frame-before-hello')
     if (frame.kind === 'cancel') return this.#running.get(frame.id)?.abort()
     if (frame.kind !== 'request') return this.#channel.refuse('frame-unexpected')
     if (this.#running.has(frame.id)) return this.#channel.refuse('frame-repeated-id')
     this.#onRequest(frame)
   }
 
-  /** Ours goes out even if theirs does not fit: the asking side then knows what is wrong. */
   #onHello(frame: Frame): void {
     const theirs = decodeHello(frame.body)
     if (theirs === undefined) return this.#channel.refuse('frame-bad-hello')
     this.#late()
-    this.#channel.send({ kind: 'hello', id: 0, code: 0, body: encodeHello(this.#init.hello) })
-    this.#greeted = this.#init.onHello(theirs)
+    this.#hello = 'weighed'
+    const greeting = this.#init.onHello(theirs)
+    if (greeting instanceof Promise) void greeting.then(each => this.#answerHello(each))
+    else this.#answerHello(greeting)
+  }
+
+  /** Ours goes out even if theirs does not fit: the asking side then knows what is wrong. */
+  #answerHello({ fault, rival }: Greeting): void {
+    const hello = { ...this.#init.hello, ...(rival !== undefined && { rival }) }
+    this.#channel.send({ kind: 'hello', id: 0, code: 0, body: encodeHello(hello) })
+    this.#hello = fault === undefined ? 'fits' : 'refused'
   }
 
   #onRequest(frame: Frame): void {

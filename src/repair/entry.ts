@@ -5,14 +5,14 @@
 import type { Membership } from '../cluster/membership.ts'
 import { HearsayError } from '../errors.ts'
 import type { Log, Network, Timers } from '../ports.ts'
-import type { Identity } from '../replica/identity.ts'
+import type { Replica } from '../replica/replica.ts'
 import { sleep } from '../util/sleep.ts'
 import type { Handoff } from './handoff.ts'
 
 export interface EntryComponents {
   readonly membership: Membership
   readonly handoff: Handoff
-  readonly identity: Identity
+  readonly replica: Replica
   readonly network: Network
   readonly timers: Timers
   readonly log: Log
@@ -39,13 +39,17 @@ export class Entry {
 
   /** Becomes a member: again, as the founder, or by joining. */
   async enter(signal: AbortSignal): Promise<void> {
-    const { membership, handoff } = this.#components
+    const { membership, handoff, replica } = this.#components
     if (membership.self === undefined && this.#init.found) {
       await membership.announce('up')
       return handoff.settle()
     }
     if (membership.self === undefined) await this.#meet(signal)
-    else if (!(await this.#returnTo(signal))) return
+    else {
+      const heard = await this.#returnTo(signal)
+      replica.filling.release()
+      if (!heard) return
+    }
     // The others may remember it as up although its own directory does not: then it is.
     if (membership.self?.state === 'up') return membership.announce('up')
     await membership.announce('joining')
@@ -58,7 +62,7 @@ export class Entry {
    * and says nothing of itself until it has met somebody.
    */
   async #returnTo(signal: AbortSignal): Promise<boolean> {
-    const { membership, identity, timers, log } = this.#components
+    const { membership, replica, timers, log } = this.#components
     for (;;) {
       const { peers } = membership
       const results = await Promise.allSettled(peers.map(peer => membership.compare(peer)))
@@ -68,7 +72,7 @@ export class Entry {
       if (membership.self?.state === 'up') break
       await sleep(timers, JOIN_RETRY_MS, signal)
     }
-    await identity.rotate('nobody-reached')
+    await replica.identity.rotate('nobody-reached')
     membership.announceOnContact('up')
     return false
   }
@@ -94,7 +98,13 @@ export class Entry {
 
 /** Errors that a further attempt cannot mend. */
 function isFinal(error: unknown): boolean {
-  const final = ['ERR_CLUSTER_KEY', 'ERR_CLUSTER_MISMATCH', 'ERR_ARGUMENT', 'ERR_CLOSED']
+  const final = [
+    'ERR_CLUSTER_KEY',
+    'ERR_CLUSTER_MISMATCH',
+    'ERR_ARGUMENT',
+    'ERR_CLOSED',
+    'ERR_DUPLICATE_IDENTITY'
+  ]
   return error instanceof HearsayError && final.includes(error.code)
 }
 

@@ -13,6 +13,7 @@ export class Filling {
   readonly #store: Store
   readonly #slots = new Set<number>()
   #generation = 0
+  #held = false
 
   constructor(store: Store) {
     this.#store = store
@@ -27,7 +28,19 @@ export class Filling {
   }
 
   has(slot: number): boolean {
-    return this.#slots.has(slot)
+    return this.#held || this.#slots.has(slot)
+  }
+
+  /**
+   * Has every slot count as filling for a while, in memory: until a node that starts has heard
+   * whether others remember more of it than it does itself.
+   */
+  hold(): void {
+    this.#held = true
+  }
+
+  release(): void {
+    this.#held = false
   }
 
   /** Rises whenever slots begin to be filled: what was compared before proves nothing of them. */

@@ -17,7 +17,7 @@ import { isRefusal } from '../lattice/kinds.ts'
 import { mutate, type Mutation } from '../lattice/mutate.ts'
 import type { Operation } from '../lattice/operation.ts'
 import { join, joinDelta, ROW_EMPTY, type Delta, type Row } from '../lattice/row.ts'
-import type { Clock, Log, Meter, Random, Store, StoreWrite } from '../ports.ts'
+import type { Clock, Durability, Log, Meter, Random, Store, StoreWrite } from '../ports.ts'
 import type { ReplicaAnswer } from '../quorum/read.ts'
 import { parseRowKey } from '../ring/row-key.ts'
 import { slotOf } from '../ring/slot.ts'
@@ -25,6 +25,7 @@ import { equal, nameOf } from '../util/bytes.ts'
 import { Filling } from './filling.ts'
 import { ForestKeeper } from './forest.ts'
 import { Identity } from './identity.ts'
+import { MarkKeeper } from './mark.ts'
 import { Quarantine, type Reason } from './quarantine.ts'
 import { refusalError, ROW_BYTES_MAX, rowSizeError } from './refusals.ts'
 import { Rows, type Damaged, type Place } from './rows.ts'
@@ -48,6 +49,14 @@ export interface ReplicaComponents {
   readonly random: Random
   readonly log: Log
   readonly meter: Meter
+  /** What else is to be saved, and can wait until there is a commit to go with. */
+  readonly companion?: Companion
+}
+
+/** `saved` follows `writes` in the order of commits, once they are committed. */
+export interface Companion {
+  writes(): readonly StoreWrite[]
+  saved(writes: readonly StoreWrite[]): void
 }
 
 export interface ReplicaInit {
@@ -105,6 +114,7 @@ export class Replica {
   readonly forest: Forest
   readonly keeper: ForestKeeper
   readonly identity: Identity
+  readonly mark: MarkKeeper
   readonly quarantine: Quarantine
   readonly filling: Filling
   readonly #components: ReplicaComponents
@@ -123,13 +133,16 @@ export class Replica {
     this.rows = new Rows({ store, hasher: forest, onDamage })
     this.keeper = new ForestKeeper({ store, forest, rows: this.rows, log })
     this.identity = new Identity(components, { skewMaxMs: init.skewMaxMs ?? 60_000 })
+    this.mark = new MarkKeeper(components)
     this.quarantine = new Quarantine(components)
     this.filling = new Filling(store)
   }
 
   async open(): Promise<void> {
     const distrust = await this.identity.open()
-    if (distrust === 'moved') await this.distrust()
+    // A store with an identity and no mark has lost a part of what it held.
+    const isWhole = (await this.mark.open()) || distrust === 'new'
+    if (distrust === 'moved' || !isWhole) await this.distrust()
     const writes = this.keeper.load()
     const part = CHECKPOINT_LARGE.slots
     for (let i = 0; i < writes.length; i += part) await this.#keep(writes.slice(i, i + part))
@@ -320,13 +333,21 @@ export class Replica {
     const marks = this.keeper.marks(new Set(changed.map(({ place }) => place.slot)))
     const writes = [...changed.map(writeOf), ...extra, ...marks]
     const flush = jobs.some(job => job.flush)
-    if (writes.length > 0 || flush) {
-      await this.#components.store.commit(writes, flush ? 'flush' : 'commit')
-    }
+    if (writes.length > 0 || flush) await this.#commit(writes, flush ? 'flush' : 'commit')
     this.quarantine.committed(extra)
     this.keeper.committed(marks)
     this.#reflect(changed)
     for (const each of staged.values()) for (const settle of each.settles) settle()
+  }
+
+  /** With the mark of this commit, and what else is to be saved. */
+  async #commit(writes: readonly StoreWrite[], durability: Durability): Promise<void> {
+    const { store, companion } = this.#components
+    const mark = this.mark.stage()
+    const others = companion?.writes() ?? []
+    await store.commit([...writes, mark.write, ...others], durability)
+    this.mark.reached(mark)
+    companion?.saved(others)
   }
 
   /** Brings the forest up to what is committed. What is committed is acknowledged even if this fails. */

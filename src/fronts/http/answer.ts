@@ -39,6 +39,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   ERR_QUORUM: 503,
   ERR_NETWORK: 503,
   ERR_CLOSED: 503,
+  ERR_DUPLICATE_IDENTITY: 503,
   ERR_TIMEOUT: 504
 }
 
