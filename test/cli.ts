@@ -409,6 +409,7 @@ const options: Readonly<Record<string, readonly string[]>> = {
   pause: ['data', 'json'],
   resume: ['data', 'json'],
   repair: ['data', 'peer', 'json'],
+  scrub: ['data', 'json'],
   hints: ['data', 'json'],
   demo: ['once', 'keep']
 }

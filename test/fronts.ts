@@ -19,7 +19,8 @@ import {
   type ErrorCode,
   type ExchangeReport,
   type NodeId,
-  type NodeOptions
+  type NodeOptions,
+  type ScrubProgress
 } from '../src/index.ts'
 import { FakeNode } from './fixtures/fake-node.ts'
 
@@ -99,6 +100,23 @@ void t.test('tasks, repairs and hints go through the admin client', async t => {
   t.equal((await admin.repair()).length, 2)
   node.hints = [{ owner: peer, count: 4, bytes: 100, oldestMs: 5 }]
   t.equal(await admin.dropHints(), 4)
+})
+
+void t.test('a long call tells of its progress to who asks for it', async t => {
+  const { node, admin } = await serve(t)
+  const told: ScrubProgress[] = []
+  t.strictSame(await admin.scrub({ onProgress: progress => told.push(progress) }), node.scrubbed)
+  t.match(told[0], { slots: 0, slotsTotal: 16_384, rowsTotal: 2_000 })
+  t.strictSame(await admin.scrub(), node.scrubbed, 'and not to others')
+  node.scrubFailure = new HearsayError('ERR_OVERLOADED', 'A scrub is under way.')
+  const failed = admin.scrub({ onProgress: progress => told.push(progress) })
+  await t.rejects(failed, { code: 'ERR_OVERLOADED', message: 'A scrub is under way.' })
+  node.scrubFailure = undefined
+  node.scrubHangs = true
+  const stop = new AbortController()
+  const aborted = admin.scrub({ signal: stop.signal, onProgress: () => stop.abort() })
+  await t.rejects(aborted, { code: 'ERR_ABORTED' })
+  await until(() => node.scrubAborted)
 })
 
 void t.test('an error comes out with the code, sentence and fields it went in with', async t => {
@@ -511,6 +529,28 @@ void t.test('invite, status, pause, resume, repair and hints report what was don
   t.match(await cli(['repair', ...at]), { code: 0, out: /1 rows sent, 0 received, 345 bytes/ })
   node.reports = [{ ...report, equal: false }]
   t.match(await cli(['repair', ...at]), { code: 1, out: /still differ/ })
+})
+
+void t.test('scrub tells what it found, and what it had found when it was ended', async t => {
+  const { node, directory: dir } = await serve(t)
+  const at = ['--data', dir]
+  const sound = 'read 16384 slots, 1000 rows, 150000 bytes: no row is damaged\n'
+  t.match(await cli(['scrub', ...at]), { code: 0, out: sound })
+  node.scrubbed = { ...node.scrubbed, damagedRows: 3, healed: 2, missing: 1, treesRebuilt: 1 }
+  const found = /3 rows were damaged, 2 are healed, 1 have not come back yet; 1 trees were wrong/
+  t.match(await cli(['scrub', ...at]), { code: 1, out: found })
+  const json = await cli(['scrub', '--json', ...at])
+  t.strictSame(JSON.parse(json.out), { ...node.scrubbed, complete: true })
+  node.scrubHangs = true
+  const io = new TestIo()
+  io.tty = true
+  const running = cli(['scrub', '--json', ...at], io)
+  await until(() => io.text('err').includes('scrubbing: slot 0 of 16384, 0 of 2000 rows'))
+  io.stop?.()
+  const ended = await running
+  t.equal(ended.code, 130)
+  t.match(JSON.parse(ended.out), { slots: 0, damagedRows: 3, complete: false })
+  await until(() => node.scrubAborted)
 })
 
 // --- start -------------------------------------------------------------------------------------

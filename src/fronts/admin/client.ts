@@ -14,6 +14,8 @@ import {
   type Explanation,
   type NodeId,
   type ReadResult,
+  type ScrubProgress,
+  type ScrubReport,
   type RequestOptions,
   type SlotMap,
   type SlotTree,
@@ -31,12 +33,17 @@ import {
   type WireExplanation,
   type WireError
 } from './protocol.ts'
+import { hasLines, readLines } from './lines.ts'
 import { socketPath, type SocketPath } from './socket.ts'
 
 const socketsMax = 64
 
 interface Signalled {
   readonly signal?: AbortSignal | undefined
+}
+
+interface Progressing<T = unknown> extends Signalled {
+  readonly onProgress?: ((progress: T) => void) | undefined
 }
 
 export class AdminClient {
@@ -107,6 +114,18 @@ export class AdminClient {
     return reports.map(report => ({ ...report, keys: report.keys.map(decodeBytes) }))
   }
 
+  /** `onProgress` is called a few times a second. */
+  scrub({ signal, onProgress }: Progressing<ScrubProgress> = {}): Promise<ScrubReport> {
+    return this.#call<ScrubReport>(
+      'scrub',
+      { progress: onProgress !== undefined },
+      {
+        signal,
+        onProgress: onProgress as Progressing['onProgress']
+      }
+    )
+  }
+
   sync(options: Signalled = {}): Promise<ClusterSync> {
     return this.#call<ClusterSync>('sync', {}, options)
   }
@@ -142,15 +161,16 @@ export class AdminClient {
   async #call<T = unknown>(
     method: AdminMethod,
     input: object,
-    { signal }: Signalled = {}
+    { signal, onProgress = () => {} }: Progressing = {}
   ): Promise<T> {
     try {
       const response = await this.#post(method, bodyOf(input), signal)
+      if (hasLines(response)) return (await readLines(response, onProgress)) as T
       const body = JSON.parse(await readText(response)) as unknown
       if (response.statusCode === 200) return body as T
       throw decodeError(body as WireError)
     } catch (cause) {
-      throw this.#explain(cause)
+      throw this.#explain(cause, signal)
     }
   }
 
@@ -182,7 +202,7 @@ export class AdminClient {
     })
   }
 
-  #explain(cause: unknown): Error {
+  #explain(cause: unknown, signal: AbortSignal | undefined): Error {
     if (cause instanceof HearsayError) return cause
     const { code, message } = cause as NodeJS.ErrnoException
     if (['ENOENT', 'ENOTDIR', 'ECONNREFUSED'].includes(code ?? '')) {
@@ -194,7 +214,8 @@ export class AdminClient {
       const text = `${this.directory} belongs to another user; run this as the user of the node.`
       return new HearsayError('ERR_DIRECTORY', text, { cause })
     }
-    if (code === 'ABORT_ERR') {
+    // A stream that is aborted in its middle says no more than that it was reset.
+    if (code === 'ABORT_ERR' || signal?.aborted) {
       return new HearsayError('ERR_ABORTED', 'The request was given up.', { cause })
     }
     const text =

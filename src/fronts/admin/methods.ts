@@ -12,7 +12,12 @@ import {
 import { decodeBytes, encodeBytes, type AdminMethod } from './protocol.ts'
 
 export type AdminInput = Readonly<Record<string, unknown>>
-type Run = (node: HearsayNode, input: AdminInput, signal: AbortSignal) => unknown
+type Run = (
+  node: HearsayNode,
+  input: AdminInput,
+  signal: AbortSignal,
+  onProgress: (progress: object) => void
+) => unknown
 
 /** `stop` is not here: it ends the process and not only the node, so the server does it. */
 export const methods: Readonly<Record<Exclude<AdminMethod, 'stop'>, Run>> = {
@@ -26,6 +31,7 @@ export const methods: Readonly<Record<Exclude<AdminMethod, 'stop'>, Run>> = {
   pause: async (node, input) => ({ paused: await node.pause(task(input)) }),
   resume: async (node, input) => ({ resumed: await node.resume(task(input)) }),
   repair: repairPeers,
+  scrub: (node, _, signal, onProgress) => node.scrub({ signal, onProgress }),
   sync: (node, _, signal) => node.sync({ signal }),
   slots: (node, input, signal) => node.slots({ ...peerOf(input), signal }),
   tree: (node, { slot, ...input }, signal) =>

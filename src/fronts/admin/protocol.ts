@@ -1,5 +1,6 @@
 /**
- * What crosses the admin socket: `POST /<method>` with a JSON object, answered by a JSON object.
+ * What crosses the admin socket: `POST /<method>` with a JSON object, answered by a JSON object,
+ * or, where it takes long and the request says `progress: true`, by lines of JSON: see lines.ts.
  * Bytes travel as base64. An error travels as its code, its sentence and its fields, and comes out
  * on the other side as a `HearsayError` with the same three. Pure.
  */
@@ -28,6 +29,7 @@ export const adminMethods = [
   'pause',
   'resume',
   'repair',
+  'scrub',
   'slots',
   'sync',
   'tree',

@@ -9,6 +9,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { HearsayError, type HearsayNode } from '../../index.ts'
 import { readBody } from '../http/body.ts'
+import { AnswerLines } from './lines.ts'
 import { methods, type AdminInput } from './methods.ts'
 import { adminBodyBytesMax, adminMethods, encodeError, type AdminMethod } from './protocol.ts'
 import { socketPath, type SocketPath } from './socket.ts'
@@ -75,10 +76,12 @@ async function answer(
   // A socket that breaks has nobody left to be told; 'close' aborts the request.
   request.on('error', () => response.destroy())
   const method = request.url?.slice(1)
-  const [status, body] = await outcome(node, method, request, gone.signal)
+  const lines = new AnswerLines(response)
+  const [status, body] = await outcome(node, method, request, gone.signal, lines.tell)
   const stopping = method === 'stop' && status === 200
   if (stopping) response.once('close', init.onStop)
   if (response.destroyed) return
+  if (lines.begun) return lines.end(status, body)
   const close = stopping || status !== 200 ? { connection: 'close' } : {}
   response.writeHead(status, { 'content-type': 'application/json', ...close })
   response.end(JSON.stringify(body))
@@ -88,13 +91,15 @@ async function outcome(
   node: HearsayNode,
   method: string | undefined,
   request: IncomingMessage,
-  signal: AbortSignal
+  signal: AbortSignal,
+  tell: (progress: object) => void
 ): Promise<[status: number, body: unknown]> {
   try {
     const input = await readInput(request)
     if (method === 'stop') return [200, { stopping: true }]
     if (!isMethod(method)) throw new HearsayError('ERR_ARGUMENT', unknownMethod(method))
-    return [200, await methods[method](node, input, signal)]
+    const onProgress = input.progress === true ? tell : () => {}
+    return [200, await methods[method](node, input, signal, onProgress)]
   } catch (cause) {
     return [500, encodeError(cause)]
   }

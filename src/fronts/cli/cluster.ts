@@ -1,5 +1,5 @@
 /** invite and status: the cluster as the running node sees it. */
-import type { ClusterSync, InSync, Status } from '../../index.ts'
+import type { ClusterSync, InSync, ScrubStatus, Status } from '../../index.ts'
 import { withAdmin } from './admin.ts'
 import { ago } from './ago.ts'
 import { dataOption, jsonOption, type Call, type Command } from './command.ts'
@@ -54,11 +54,17 @@ export function statusText(status: Status, clusterSync?: ClusterSync): string {
       'levels',
       `read ${readLevel}, write ${writeLevel}, durability ${durability}, read repair ${readRepair}`
     ],
+    ['scrub', scrubText(status.scrub)],
     ['paused', paused.length > 0 ? paused.join(', ') : 'nothing']
   ]
   const lines = facts.map(([name, value]) => `${(name as string).padEnd(9)}${value}`)
   const notes = status.notes.map(note => `note     ${note}`)
   return [...lines, ...notes, ...members(status), ...hints(status), ...exchanges(status)].join('\n')
+}
+
+function scrubText({ slot, lastPassMs, running }: ScrubStatus): string {
+  const last = lastPassMs === undefined ? 'no pass yet' : `last pass ended ${ago(lastPassMs)}`
+  return `${last}, at slot ${slot}${running ? ', one is under way' : ''}`
 }
 
 /** "100 % verified, worst slot 4 s ago". */

@@ -26,3 +26,24 @@ export async function withProgress<T>(
     if (Date.now() - started >= firstMs) io.stderr.write('\r\x1b[2K')
   }
 }
+
+/** How far a pass over the slots is: what it has done, how fast, and how long it will take. */
+export interface PassProgress {
+  readonly slots: number
+  readonly slotsTotal: number
+  readonly rows: number
+  readonly rowsTotal: number
+  readonly bytes: number
+}
+
+export function passText(doing: string, progress: PassProgress, seconds: number): string {
+  const { slots, slotsTotal, rows, rowsTotal, bytes } = progress
+  const rate = Math.round(rows / Math.max(1, seconds))
+  const left = slots === 0 ? '' : `, ${timeText((seconds * (slotsTotal - slots)) / slots)} left`
+  const megabytes = `${(bytes / 1e6).toFixed(1)} MB`
+  return `${doing}: slot ${slots} of ${slotsTotal}, ${rows} of ${rowsTotal} rows, ${megabytes}, ${rate} rows/s${left}`
+}
+
+function timeText(seconds: number): string {
+  return seconds < 120 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`
+}

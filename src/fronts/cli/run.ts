@@ -1,6 +1,6 @@
 /**
  * The command line: finds the command, runs it, turns errors into one sentence and a status.
- * 0 done · 1 failed, or nothing found · 2 the command line is wrong · 130 interrupted twice.
+ * 0 done · 1 failed, or nothing found · 2 the command line is wrong · 130 interrupted: for start, twice.
  */
 import { HearsayError } from '../../index.ts'
 import { version } from '../version.ts'
@@ -10,6 +10,7 @@ import { demoCommand } from './demo/command.ts'
 import { explainCommand } from './explain.ts'
 import { line, type Io } from './io.ts'
 import { delCommand, getCommand, setCommand } from './keys.ts'
+import { scrubCommand } from './scrub.ts'
 import { startCommand } from './start.ts'
 import { treeCommand } from './tree.ts'
 import { hintsCommand, pauseCommand, repairCommand, resumeCommand } from './tasks.ts'
@@ -25,6 +26,7 @@ const commands: readonly Command[] = [
   pauseCommand,
   resumeCommand,
   repairCommand,
+  scrubCommand,
   treeCommand,
   hintsCommand,
   demoCommand

@@ -37,8 +37,15 @@ function gauges(status: Status): Gauge[] {
       status.sync.verified
     ],
     ['verified_age_seconds', 'Age of the oldest of those proofs.', status.sync.worstMs / 1_000],
+    ['scrub_slot', 'Where the slow pass over the disk is, of 16,384.', status.scrub.slot],
+    ['scrub_age_seconds', 'Since a pass over the disk last ended.', scrubAge(status)],
     ['out_of_sync_seconds', 'Since the roots last equalled those of the worst peer.', lag(status)]
   ]
+}
+
+/** Before the first pass has ended, infinitely long. */
+function scrubAge({ scrub }: Status): number {
+  return (scrub.lastPassMs ?? Infinity) / 1_000
 }
 
 /** A peer never yet compared with counts as infinitely far away. */
