@@ -8,6 +8,9 @@ import { blake3 } from '@noble/hashes/blake3.js'
 import t, { type Test } from 'tap'
 import { PeerTree } from '../bench/digest/peer-tree.js'
 import { loadPeer, loadPeers } from '../bench/digest/peers.js'
+import { ROW_BYTES as BATCH_ROW_BYTES, rowsCase } from '../bench/digest/rows.js'
+import { singleCase } from '../bench/digest/single.js'
+import { UPDATES } from '../bench/digest/update.js'
 import { built } from '../bench/exchange/built.js'
 import { replay } from '../bench/exchange/hints.js'
 import { exchange } from '../bench/exchange/machines.js'
@@ -17,7 +20,7 @@ import { countsTable, type Count } from '../bench/exchange/table.js'
 import { compare, readReference } from '../bench/parts/compare.js'
 import { machine } from '../bench/parts/machine.js'
 import { main, type Question } from '../bench/parts/main.js'
-import { measure, type Result } from '../bench/parts/measure.js'
+import { measure, ROUNDS, type Result } from '../bench/parts/measure.js'
 import { concat, hex } from '../src/util/bytes.ts'
 
 const run = fileURLToPath(new URL('../bench/run.js', import.meta.url))
@@ -268,4 +271,48 @@ t.test('the machines of the exchange move what was updated, and count it', async
     rowBytes: 20 * (ROW_BYTES + 11)
   })
   t.match(await exchange(parts, here, there), { rowsMoved: 0 })
+})
+
+t.test('the digest question has these cases, and the reference every one of them', async t => {
+  t.same(BATCH_ROW_BYTES, [32, 100, 256, 1_024, 16_384, 1_048_576])
+  t.same(UPDATES, [1, 100, 1_000, 10_000])
+  t.equal(rowsCase(32, [], []).name, 'rows-32')
+  t.equal(singleCase([], []).name, 'single-100')
+  t.ok(ROUNDS >= 9 && ROUNDS % 2 === 1, 'there is a middle one of nine or more')
+  const cases = [
+    ...BATCH_ROW_BYTES.map(bytes => `rows-${bytes}`),
+    ...['cost-100', 'tree-1000000', 'pipeline-1000000x100', 'single-100'],
+    ...UPDATES.map(count => `update-${count}`)
+  ]
+  const { results } = readReference(kept)
+  t.same([...new Set(results.map(result => result.case))], cases)
+  const own = ['ours', 'ours-4', 'ours-scalar', 'twin']
+  const peers = (await loadPeers()).map(peer => peer.name)
+  for (const name of cases) {
+    const contenders = new Set(
+      results.filter(result => result.case === name).map(result => result.contender)
+    )
+    const wanted = name.startsWith('cost')
+      ? ['ours', 'mixed', 'copy-in']
+      : [...own, ...(/^(?:tree|update)/.test(name) ? peers : peers.slice(0, -1))]
+    t.same(
+      wanted.filter(contender => !contenders.has(contender)),
+      [],
+      name
+    )
+  }
+})
+
+t.test('the peers are needed for the benchmark only', async t => {
+  const file = new URL('../package.json', import.meta.url)
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(file, 'utf8')) as Record<
+    'dependencies' | 'devDependencies',
+    Record<string, string>
+  >
+  const packages = ['@noble/hashes', 'hash-wasm', 'blake3-jit', 'blake3-wasm']
+  packages.push('@napi-rs/blake-hash', '@chainsafe/as-sha256', '@chainsafe/hashtree')
+  for (const name of packages) {
+    t.ok(name in devDependencies, name)
+    t.notOk(name in dependencies, name)
+  }
 })
