@@ -222,11 +222,10 @@ export class AntiEntropy {
     const known = this.#shared.get(peer)
     if (known?.current === view.current && known.next === view.next) return known.group
     known?.group.free()
+    const owned = [peer, id].map(node => [view.current.owned(node), view.next.owned(node)])
     const slots: number[] = []
     for (let slot = 0; slot < SLOTS; slot++) {
-      const { current, next } = view.ownersOf(slot)
-      const owns = (node: NodeId) => current.includes(node) || next.includes(node)
-      if (owns(peer) && owns(id)) slots.push(slot)
+      if (owned.every(flags => flags.some(each => each[slot] === 1))) slots.push(slot)
     }
     const group = replica.forest.group(Uint16Array.from(slots))
     this.#shared.set(peer, { current: view.current, next: view.next, group })

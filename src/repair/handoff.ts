@@ -19,6 +19,7 @@ import { HearsayError } from '../errors.ts'
 import type { Log, Timers } from '../ports.ts'
 import { needed } from '../quorum/level.ts'
 import type { Replica } from '../replica/replica.ts'
+import type { View } from '../ring/placement.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { sleep } from '../util/sleep.ts'
 import type { AntiEntropy, Exchanged } from './anti-entropy.ts'
@@ -40,11 +41,14 @@ export class Handoff {
   readonly #matched = new Set<NodeId>()
   #generation = 0
   #owned: ReadonlySet<number>
+  /** What `#owned` was worked out from. */
+  #placed: Pick<View, 'current' | 'next'>
 
   constructor(components: HandoffComponents) {
     const { membership, antiEntropy } = components
     this.#components = components
     this.#owned = this.#ownedSlots()
+    this.#placed = membership.view
     membership.onView(() => this.#noteView())
     antiEntropy.onExchange(report => this.#noteExchange(report))
   }
@@ -71,6 +75,10 @@ export class Handoff {
 
   /** Slots that were somebody else's until now are filled before they count. */
   #noteView(): void {
+    const { view } = this.#components.membership
+    // Most news of members moves no slot, and working through every slot takes a while.
+    if (view.current === this.#placed.current && view.next === this.#placed.next) return
+    this.#placed = view
     const before = this.#owned
     this.#owned = this.#ownedSlots()
     const gained = [...this.#owned].filter(slot => !before.has(slot))
@@ -94,10 +102,10 @@ export class Handoff {
 
   #ownedSlots(): ReadonlySet<number> {
     const { view, id } = this.#components.membership
+    const [current, next] = [view.current.owned(id), view.next.owned(id)]
     const owned = new Set<number>()
     for (let slot = 0; slot < SLOTS; slot++) {
-      const { current, next } = view.ownersOf(slot)
-      if (current.includes(id) || next.includes(id)) owned.add(slot)
+      if (current[slot] === 1 || next[slot] === 1) owned.add(slot)
     }
     return owned
   }

@@ -15,6 +15,8 @@ export interface Placement {
   readonly nodes: readonly NodeId[]
   /** The preference list of a slot: the smaller of `n` and the number of members, best first. */
   owners(slot: number): readonly NodeId[]
+  /** One byte a slot, 1 where the node owns it. Worked out once and kept: not to be changed. */
+  owned(node: NodeId): Uint8Array
 }
 
 /** The member table and what follows from it. */
@@ -46,7 +48,9 @@ interface Candidate {
  * and go, and working through every slot again takes tens of milliseconds.
  */
 const recent = new Map<string, Placement>()
-const RECENT_MAX = 8
+/** So many at least, and more while they have so few members in all. */
+const RECENT_MIN = 8
+const RECENT_MEMBERS_MAX = 512
 
 export function placement(members: Iterable<Pick<Member, 'id' | 'weight'>>, n: number): Placement {
   const list = Array.from(members, ({ id, weight }) => ({ id, weight }))
@@ -54,10 +58,18 @@ export function placement(members: Iterable<Pick<Member, 'id' | 'weight'>>, n: n
   const placed = recent.get(name) ?? place(list, n)
   recent.delete(name)
   recent.set(name, placed)
-  for (const oldest of recent.keys()) {
-    if (recent.size > RECENT_MAX) recent.delete(oldest)
-  }
+  forgetOld()
   return placed
+}
+
+function forgetOld(): void {
+  let members = 0
+  for (const { nodes } of recent.values()) members += nodes.length
+  for (const [name, { nodes }] of recent) {
+    if (recent.size <= RECENT_MIN || members <= RECENT_MEMBERS_MAX) return
+    recent.delete(name)
+    members -= nodes.length
+  }
 }
 
 function place(members: readonly Pick<Member, 'id' | 'weight'>[], n: number): Placement {
@@ -68,10 +80,20 @@ function place(members: readonly Pick<Member, 'id' | 'weight'>[], n: number): Pl
   }))
   candidates.sort((a, b) => (a.id < b.id ? -1 : 1))
   const lists: (readonly NodeId[] | undefined)[] = []
-  return {
-    nodes: candidates.map(candidate => candidate.id),
-    owners: slot => (lists[slot] ??= preferenceList(candidates, slot, n))
+  const flags = new Map<NodeId, Uint8Array>()
+  const kept = new Map<string, readonly NodeId[]>()
+  const owners = (slot: number) => (lists[slot] ??= keep(kept, preferenceList(candidates, slot, n)))
+  const owned = (node: NodeId) => {
+    const known = flags.get(node) ?? flagsOf(owners, node)
+    // Only of members, of which there are few.
+    if (candidates.some(({ id }) => id === node)) flags.set(node, known)
+    return known
   }
+  return { nodes: candidates.map(candidate => candidate.id), owners, owned }
+}
+
+function flagsOf(owners: Placement['owners'], node: NodeId): Uint8Array {
+  return Uint8Array.from({ length: SLOTS }, (_, slot) => Number(owners(slot).includes(node)))
 }
 
 export function viewOf(table: MemberTable, n: number): View {
@@ -96,20 +118,36 @@ export function viewOf(table: MemberTable, n: number): View {
 
 /** The slots that all of `nodes` own, ascending. Works through every slot: keep the answer. */
 export function sharedSlots(placement: Placement, ...nodes: readonly NodeId[]): Uint16Array {
+  const owned = nodes.map(node => placement.owned(node))
   const slots: number[] = []
   for (let slot = 0; slot < SLOTS; slot++) {
-    const owners = placement.owners(slot)
-    if (nodes.every(node => owners.includes(node))) slots.push(slot)
+    if (owned.every(flags => flags[slot] === 1)) slots.push(slot)
   }
   return Uint16Array.from(slots)
 }
 
+/** Equal lists are one list: of few members there are few. */
+function keep(kept: Map<string, readonly NodeId[]>, list: readonly NodeId[]): readonly NodeId[] {
+  const name = list.join()
+  const known = kept.get(name)
+  if (known === undefined) kept.set(name, list)
+  return known ?? list
+}
+
+/** The candidates come in ascending order of ids, which settles equal scores. */
 function preferenceList(candidates: readonly Candidate[], slot: number, n: number): NodeId[] {
-  return candidates
-    .map(({ id, weight, hash }) => ({ id, score: score(hash, weight, slot) }))
-    .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1))
-    .slice(0, n)
-    .map(({ id }) => id)
+  const best: NodeId[] = []
+  const scores: number[] = []
+  for (const { id, weight, hash } of candidates) {
+    const own = score(hash, weight, slot)
+    let at = best.length
+    while (at > 0 && own > (scores[at - 1] as number)) at--
+    if (at >= n) continue
+    best.splice(at, 0, id)
+    scores.splice(at, 0, own)
+    best.length = scores.length = Math.min(n, best.length)
+  }
+  return best
 }
 
 /**
