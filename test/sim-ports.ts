@@ -75,7 +75,7 @@ void t.test('a crash loses the commits under way, but never one that was told', 
     const process = life()
     const store = new SimStore(
       { disk, life: process, scheduler, errors, onCommit: () => {} },
-      { seed, faults: () => ({ commitMinMs: 10, commitMeanMs: 10, refuse: 0 }) }
+      { seed, faults: () => ({ ...FAST, commitMinMs: 10, commitMeanMs: 10 }) }
     )
     const told: string[] = []
     for (const key of ['a', 'b', 'c', 'd']) void store.commit([put(key)]).then(() => told.push(key))
@@ -105,6 +105,73 @@ void t.test('a refused commit stores nothing and says so', async t => {
   t.equal(disk.pairs('rows').length, 0)
 })
 
+void t.test('a loss of power takes a suffix of what was not flushed', async t => {
+  const kept = new Set<number>()
+  for (let seed = 0; seed < 40; seed++) {
+    const { scheduler, life } = stage(seed)
+    const disk = new Disk('disk')
+    const components = { disk, life: life(), scheduler, errors, onCommit: () => {} }
+    const store = new SimStore(components, {
+      seed,
+      faults: () => ({ ...FAST, syncMeanMs: 60_000 })
+    })
+    const done = (async () => {
+      await store.commit([put('a')])
+      await store.commit([put('b')], 'flush')
+      for (const key of ['c', 'd', 'e']) await store.commit([put(key)])
+      await store.commit([put('c', 'changed')])
+    })()
+    await scheduler.runUntil(100)
+    await done
+    disk.losePower(scheduler.now, seed / 40)
+    const found = disk.pairs('rows').map(([key]) => text(key))
+    t.same(found, ['a', 'b', 'c', 'd', 'e'].slice(0, found.length), 'what is left is a prefix')
+    t.ok(found.length >= 2, 'with all that was flushed')
+    const changed = text(disk.get('rows', utf8('c')) ?? new Uint8Array()) === 'changed'
+    t.ok(found.length === 5 || !changed, 'the last change is there only with all before it')
+    kept.add(found.length)
+  }
+  t.ok(kept.size > 2, 'how much is left differs')
+})
+
+void t.test(
+  'a disk that fails refuses everything from then on, and says what is unknown',
+  async t => {
+    let failing = false
+    const { scheduler, life } = stage()
+    const components = {
+      disk: new Disk('disk'),
+      life: life(),
+      scheduler,
+      errors,
+      onCommit: () => {}
+    }
+    const store = new SimStore(components, { seed: 1, faults: () => ({ ...FAST, failing }) })
+    const good = store.commit([put('a')])
+    await scheduler.runUntil(10)
+    await good
+    failing = true
+    const unknown = t.rejects(store.commit([put('b')]), /restart the node/)
+    await scheduler.runUntil(20)
+    await unknown
+    failing = false
+    await t.rejects(store.commit([put('c')]), { code: 'ERR_STORE' })
+    t.throws(() => store.get('rows', utf8('a')), { code: 'ERR_STORE' })
+  }
+)
+
+void t.test('a copy of a disk shares nothing, and a flipped bit is one bit', t => {
+  const disk = new Disk('disk')
+  disk.write(put('a', 'x'))
+  const copy = disk.copy('elsewhere')
+  t.ok(disk.flip('rows', 0, 0))
+  t.equal(text(copy.get('rows', utf8('a')) as Uint8Array), 'x')
+  t.equal((disk.get('rows', utf8('a')) as Uint8Array)[0], 'x'.charCodeAt(0) ^ 1)
+  t.equal(disk.bytes('rows'), 2)
+  t.notOk(disk.flip('hints', 0, 0), 'there is nothing to flip')
+  t.end()
+})
+
 void t.test('timers of a process that ended never fire, and a paused one is late', async t => {
   const { scheduler, life } = stage()
   const [dead, paused] = [life(0), life(1)]
@@ -117,6 +184,19 @@ void t.test('timers of a process that ended never fire, and a paused one is late
   paused.pause(50)
   await scheduler.runUntil(100)
   t.same(fired, ['paused 50'])
+})
+
+void t.test('a pause can be ended early, and what it held back runs in order', async t => {
+  const { scheduler, life } = stage()
+  const process = life()
+  const ran: string[] = []
+  for (const n of [1, 2, 3]) process.after(n, () => ran.push(`${n} at ${scheduler.now}`))
+  process.pause(60_000)
+  await scheduler.runUntil(20)
+  t.same(ran, [])
+  process.resume()
+  await scheduler.runUntil(21)
+  t.same(ran, ['1 at 20', '2 at 20', '3 at 20'])
 })
 
 void t.test('clocks drift, are off and jump, and monotonic time does not', async t => {
@@ -254,6 +334,55 @@ void t.test('messages are lost, repeated and overtaken, but no answer counts twi
   t.ok(served.length > once.size, 'some came twice')
   t.not([...once].join(), sent.filter(what => once.has(what)).join(), 'some were overtaken')
   t.ok(answered < once.size, 'some answers were lost')
+})
+
+void t.test('damaged messages break their connection or fail to be read', async t => {
+  const { scheduler, fabric, ask, served, peers } = await pair(t)
+  fabric.faults = { ...CALM, corrupt: 0.2 }
+  const outcomes = []
+  for (let i = 0; i < 100; i++) {
+    const outcome = ask('apply', '0123456789').catch((error: Error) => error)
+    await scheduler.runUntil(scheduler.now + 2_000)
+    outcomes.push(await outcome)
+  }
+  t.ok(
+    served.some(body => body.length < 10),
+    'some come cut short'
+  )
+  t.notOk(
+    served.some(body => !'0123456789'.startsWith(body)),
+    'none comes altered'
+  )
+  t.ok(peers.filter(peer => peer.endsWith('false')).length > 3, 'some end their connection')
+  t.ok(outcomes.filter(each => each instanceof Uint8Array).length > 50)
+})
+
+void t.test('a link holds no more than its queue does', async t => {
+  const { scheduler, fabric, ask, served } = await pair(t)
+  const first = ask('apply', 'first')
+  await scheduler.runUntil(100)
+  await first
+  fabric.faults = { ...CALM, queueMax: 5 }
+  const all = Promise.allSettled(Array.from({ length: 20 }, (_, i) => ask('apply', String(i))))
+  await scheduler.runUntil(5_000)
+  await all
+  t.equal(served.length, 1 + 5)
+})
+
+void t.test('a slow host is slow both ways', async t => {
+  const { scheduler, fabric, ask } = await pair(t)
+  const first = ask('apply', 'first')
+  await scheduler.runUntil(100)
+  await first
+  fabric.slow.set(1, 100)
+  const from = scheduler.now
+  const slow = ask('apply', 'slow', 60_000)
+  await scheduler.runWhile(() => true, from + 90)
+  let answered = false
+  void slow.then(() => (answered = true))
+  t.notOk(answered)
+  await scheduler.runUntil(from + 60_000)
+  t.equal(text(await slow), 'slow!')
 })
 
 void t.test('gossip reaches those behind others too', async t => {
