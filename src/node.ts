@@ -5,6 +5,7 @@
 import { Liveness } from './cluster/liveness.ts'
 import { Membership } from './cluster/membership.ts'
 import { Remembered } from './cluster/remembered.ts'
+import { CatchUp } from './coordinator/catch-up.ts'
 import { Coordinator } from './coordinator/coordinator.ts'
 import { Explainer } from './coordinator/explainer.ts'
 import { Fanout } from './coordinator/fanout.ts'
@@ -174,7 +175,8 @@ export class Node implements HearsayNode {
     const hint = (owner: NodeId, key: Uint8Array) => this.#hints.add(owner, key)
     this.#coordinator = new Coordinator({
       ...parts,
-      writer: new Writer({ ...parts, fanout, hint })
+      writer: new Writer({ ...parts, fanout, hint }),
+      catchUp: new CatchUp({ ...parts, reader: this.#reader })
     })
     this.#explainer = new Explainer({
       ...parts,

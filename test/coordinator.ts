@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Fanout } from '../src/coordinator/fanout.ts'
 import type { Liveness } from '../src/cluster/liveness.ts'
 import type { Membership } from '../src/cluster/membership.ts'
+import type { CatchUp } from '../src/coordinator/catch-up.ts'
 import { Coordinator } from '../src/coordinator/coordinator.ts'
 import { REPAIRS_MAX } from '../src/coordinator/read-repair.ts'
 import { Reader } from '../src/coordinator/reader.ts'
@@ -333,6 +334,7 @@ t.test('a write through a node that does not own the key', async t => {
     const coordinator = new Coordinator({
       replica: {} as Replica,
       writer: {} as Writer,
+      catchUp: {} as CatchUp,
       membership: { id: d, view, serve: () => {}, ask } as unknown as Membership,
       liveness: {
         isAlive,
@@ -472,11 +474,12 @@ t.test('a write through a node that does not own the key', async t => {
     } as unknown as Membership
     const liveness = { inOrder: () => owners } as unknown as Liveness
     const network = { connected: () => owners } as unknown as Network
-    const [replica, writer] = [{} as Replica, {} as Writer]
+    const [replica, writer, catchUp] = [{} as Replica, {} as Writer, {} as CatchUp]
     const random = new Stream(1, 'ids')
     const parts = {
       replica,
       writer,
+      catchUp,
       membership,
       liveness,
       network,

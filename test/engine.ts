@@ -866,6 +866,52 @@ t.test('a write', async t => {
   })
 })
 
+t.test('a delete', async t => {
+  /** A value that two nodes acknowledged and the third, which is to delete it, has not heard of. */
+  async function missing() {
+    const world = await formWorld()
+    for (const host of [0, 1, 2]) {
+      await world.until(world.node(host).pause('hints'))
+      await world.until(world.node(host).pause('anti-entropy'))
+    }
+    cut(world, 0, 2)
+    await world.until(world.node(0).put('k', 'v'))
+    mend(world, 0, 2)
+    t.equal(storedAt(world, 2, 'k'), undefined)
+    return world
+  }
+
+  t.test('also deletes what its coordinator has missed', async t => {
+    const world = await missing()
+    const { version } = await world.until(world.node(2).delete('k'))
+    for (const host of [0, 1, 2]) {
+      const read = await world.until(world.node(host).read('k'))
+      t.match(read, { value: undefined, version }, `through node ${host}`)
+    }
+    t.equal(storedAt(world, 0, 'k'), storedAt(world, 2, 'k'), 'owners are in step')
+  })
+
+  t.test('at a level of one does not wait for others', async t => {
+    const world = await missing()
+    cut(world, 0, 2)
+    cut(world, 1, 2)
+    await world.until(world.node(2).delete('k', { level: 'one' }))
+    t.ok(storedAt(world, 2, 'k'))
+  })
+
+  t.test('that cannot look first has done nothing, and says so as a write', async t => {
+    const world = await missing()
+    cut(world, 0, 2)
+    cut(world, 1, 2)
+    const erase = () => world.node(2).delete('k', { timeoutMs: 300 })
+    const failed = () => world.until(erase().catch((error: unknown) => error))
+    t.match(await failed(), { code: 'ERR_TIMEOUT', verb: 'write', acknowledged: [] })
+    await runUntil(world, () => isDown(world, 2, 0) && isDown(world, 2, 1))
+    t.match(await failed(), { code: 'ERR_UNAVAILABLE', verb: 'write', alive: 1 })
+    t.equal(storedAt(world, 2, 'k'), undefined)
+  })
+})
+
 t.test('a write through a node that does not own the key', async t => {
   const passedOn = async (init = {}) => {
     const world = await formWorld({ nodes: 4, ...init })

@@ -22,6 +22,7 @@ import {
   type Passed,
   type Passing
 } from '../wire/passing.ts'
+import type { CatchUp } from './catch-up.ts'
 import { Forwarding, malformed, notWhole, type ForwardingComponents } from './forwarding.ts'
 import { Outcomes } from './outcomes.ts'
 import type { Writer } from './writer.ts'
@@ -29,6 +30,7 @@ import type { Writer } from './writer.ts'
 export interface CoordinatorComponents extends ForwardingComponents {
   readonly replica: Replica
   readonly writer: Writer
+  readonly catchUp: CatchUp
 }
 
 export class Coordinator {
@@ -55,8 +57,12 @@ export class Coordinator {
     return current.includes(membership.id) && replica.isWhole(key)
   }
 
-  #run(write: Forward, signal?: AbortSignal): Promise<Written> {
-    return this.#components.writer.write({ ...write, signal })
+  async #run(write: Forward, signal?: AbortSignal): Promise<Written> {
+    const { writer, catchUp } = this.#components
+    const request = await catchUp.before(write, signal)
+    // That took a while, in which this may have ceased to be its place.
+    if (request !== write && !this.#coordinates(write.key)) throw notWhole()
+    return writer.write({ ...request, signal })
   }
 
   async #forwarded(from: NodeId, body: Uint8Array): Promise<Uint8Array> {

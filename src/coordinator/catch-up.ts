@@ -1,0 +1,73 @@
+/**
+ * Lets an owner learn what it has missed before it coordinates a write that takes away: a delete,
+ * the removal of members or fields, an expiry. Such a write touches what its coordinator holds, so
+ * what others acknowledged and has not reached this owner yet would survive it, and be read again.
+ * Therefore the key is read first, at the level of the write: where `2w > n` that meets every
+ * acknowledged write, and blocking read repair brings it here.
+ *
+ * Not promised: anything of what is written meanwhile, nor of levels at which writes do not meet each
+ * other; there nothing is read.
+ */
+import type { Membership } from '../cluster/membership.ts'
+import { HearsayError, QuorumFailedError, TimeoutError, UnavailableError } from '../errors.ts'
+import type { Operation } from '../lattice/operation.ts'
+import type { Clock } from '../ports.ts'
+import { needed, overlaps } from '../quorum/level.ts'
+import { slotOf } from '../ring/slot.ts'
+import type { Forward } from '../wire/forward.ts'
+import type { Reader } from './reader.ts'
+
+export interface CatchUpComponents {
+  readonly membership: Membership
+  readonly reader: Pick<Reader, 'read'>
+  readonly clock: Clock
+}
+
+export class CatchUp {
+  readonly #components: CatchUpComponents
+
+  constructor(components: CatchUpComponents) {
+    this.#components = components
+  }
+
+  /** Resolves with the write and the time that is left for it. Errors are told as the write's. */
+  async before(write: Forward, signal?: AbortSignal): Promise<Forward> {
+    if (!this.#isNeeded(write)) return write
+    const { reader, clock } = this.#components
+    const { key, level, timeoutMs } = write
+    const beganMs = clock.monoMs()
+    try {
+      await reader.read({ key, level, timeoutMs, signal, readRepair: 'blocking' })
+    } catch (error) {
+      throw error instanceof HearsayError ? asWrite(error) : error
+    }
+    return { ...write, timeoutMs: Math.max(1, timeoutMs - (clock.monoMs() - beganMs)) }
+  }
+
+  #isNeeded({ key, operation, level }: Forward): boolean {
+    if (!takesAway(operation)) return false
+    const { length } = this.#components.membership.view.ownersOf(slotOf(key)).current
+    return needed(level, length) > 1 && overlaps(level, level, length)
+  }
+}
+
+/** A delete that says itself what it has seen needs no look. */
+function takesAway(operation: Operation): boolean {
+  if (operation.do === 'delete') return operation.seen === undefined
+  return ['set-remove', 'map-delete', 'expire'].includes(operation.do)
+}
+
+/** Nobody has anything of it, whoever answered the read. */
+function asWrite(error: HearsayError): HearsayError {
+  if (error instanceof UnavailableError) {
+    const { level, needed, alive, owners } = error
+    return new UnavailableError('write', level, needed, alive, owners)
+  }
+  if (error instanceof TimeoutError) {
+    return new TimeoutError('write', error.needed, [], error.timeoutMs)
+  }
+  if (error instanceof QuorumFailedError) {
+    return new QuorumFailedError('write', error.needed, [], error.failures)
+  }
+  return error
+}
