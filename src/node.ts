@@ -46,6 +46,7 @@ import { AntiEntropy, type AntiEntropyInit } from './repair/anti-entropy.ts'
 import { Entry, type EntryInit } from './repair/entry.ts'
 import { Handoff } from './repair/handoff.ts'
 import { Hints, type HintsInit } from './repair/hints.ts'
+import { Foreground } from './repair/foreground.ts'
 import { isBackgroundTask, Pauses } from './repair/pauses.ts'
 import { Settling } from './repair/settling.ts'
 import { Trees } from './repair/trees.ts'
@@ -128,6 +129,7 @@ export class Node implements HearsayNode {
   readonly #explainer: Explainer
   readonly #hints: Hints
   readonly #antiEntropy: AntiEntropy
+  readonly #foreground: Foreground
   readonly #handoff: Handoff
   readonly #entry: Entry
   readonly #pauses: Pauses
@@ -168,7 +170,10 @@ export class Node implements HearsayNode {
     this.#membership = membership
     this.#liveness = liveness
     this.#hints = new Hints(parts, init.hints)
-    this.#antiEntropy = new AntiEntropy(parts, init.antiEntropy)
+    const foreground = new Foreground(components)
+    const busy = () => foreground.busy
+    this.#foreground = foreground
+    this.#antiEntropy = new AntiEntropy({ ...parts, busy }, init.antiEntropy)
     this.#handoff = new Handoff({ ...parts, antiEntropy: this.#antiEntropy })
     this.#entry = new Entry({ ...parts, handoff: this.#handoff }, init)
     this.#reader = new Reader({ ...parts, fanout })
@@ -188,7 +193,9 @@ export class Node implements HearsayNode {
     this.#scrub = new Scrub({ ...parts, heal: signal => this.#heal(signal) })
     this.#pauses = new Pauses(components.store)
     this.#workers = this.#createWorkers()
-    serveReplica(replica, (protocol, handler) => membership.serve(protocol, handler))
+    serveReplica(replica, (protocol, handler) =>
+      membership.serve(protocol, (...request) => foreground.during(() => handler(...request)))
+    )
     liveness.onAlive(() => this.#workers.hints.wake())
     components.network.onDuplicate(error => this.#giveWay(error))
   }
@@ -216,7 +223,8 @@ export class Node implements HearsayNode {
 
   async read(key: Bytes, options: ReadOptions = {}): Promise<ReadResult> {
     this.#assertOpen()
-    return this.#reader.read({ key: checkKey(key), ...requestOf('read', options, this.#defaults) })
+    const request = { key: checkKey(key), ...requestOf('read', options, this.#defaults) }
+    return this.#foreground.during(() => this.#reader.read(request))
   }
 
   async put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<WriteResult> {
@@ -436,7 +444,8 @@ export class Node implements HearsayNode {
   async #write(key: Bytes, operation: Operation, options: WriteOptions): Promise<WriteResult> {
     this.#assertOpen()
     const { signal, ...request } = requestOf('write', options, this.#defaults)
-    return this.#coordinator.write({ key: checkKey(key), operation, ...request }, signal)
+    const write = { key: checkKey(key), operation, ...request }
+    return this.#foreground.during(() => this.#coordinator.write(write, signal))
   }
 
   /** One that is another member. */

@@ -26,10 +26,15 @@ import type { Timers } from '../src/ports.ts'
 import { AntiEntropy } from '../src/repair/anti-entropy.ts'
 import { decodeApply, encodeRefusals } from '../src/wire/rows.ts'
 import { MARK_NONE, MARKS_NONE as marks } from '../src/wire/mark.ts'
+import { encodeExchangeRequest } from '../src/wire/exchange.ts'
 import { encodeReply } from '../src/wire/view.ts'
+import { encodeRow } from '../src/lattice/encode.ts'
+import { timeOf } from '../src/lattice/hlc.ts'
+import { assign, joinDelta, ROW_EMPTY } from '../src/lattice/row.ts'
 import { Hub, noTimers } from './fixtures/engine-network.ts'
 import {
   HandClock,
+  NOON,
   openReplica,
   rootOf,
   setTo,
@@ -46,11 +51,15 @@ import {
   runUntil,
   storedAt
 } from './fixtures/engine-world.ts'
+import { actor } from './fixtures/lattice-arbitrary.ts'
 import { rowsOf } from './fixtures/sim/inspect.ts'
 import { Stream } from './fixtures/sim/random.ts'
 import type { World } from './fixtures/sim/world.ts'
 
 const owner = 'owner' as NodeId
+const ROW = encodeRow(
+  joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('v'), { actor: actor(1), time: timeOf(NOON) }))
+)
 
 /** Hints over a real replica; `ask` stands for the owner. */
 async function createHints(init: HintsInit & { disk?: MemoryDisk } = {}) {
@@ -335,10 +344,10 @@ t.test('an exchange', async t => {
     const sides = await Promise.all(
       ['a', 'b'].map(async id => {
         const parts = await openReplica()
-        const { membership } = createMember(hub, id)
+        const { membership, network } = createMember(hub, id)
         const liveness = { isAlive: () => true } as unknown as Liveness
         const components = { ...parts, membership, liveness, timers: now, log: silent }
-        return { ...parts, membership, antiEntropy: new AntiEntropy(components) }
+        return { ...parts, membership, network, antiEntropy: new AntiEntropy(components) }
       })
     )
     for (const { membership } of sides) await membership.announce('up')
@@ -382,6 +391,100 @@ t.test('an exchange', async t => {
     await t.rejects(ask, { code: 'ERR_PROTOCOL' })
     b.membership.serve('exchange', async () => utf8('gibberish'))
     await t.rejects(a.antiEntropy.exchange(peer), { code: 'ERR_PROTOCOL' })
+  })
+
+  t.test('counts what it found, moved and read, and what does not follow the protocol', async t => {
+    const { a, b } = await createSides()
+    for (const key of ['one', 'two', 'three']) await b.replica.mutate(utf8(key), setTo('v'), false)
+    const report = await a.antiEntropy.exchange(peer)
+    t.match(report, { rowsDiffered: 3, rowsReceived: 3 })
+    t.equal(report.overheadBytes + report.rowBytes, report.bytesSent + report.bytesReceived)
+    t.ok(report.rowBytes > 3 * 40 && report.rowsRead >= 6)
+    const totals = a.meter.totals()
+    t.match(totals, { 'exchange.rows-differed': 3, 'exchange.rows-read': report.rowsRead })
+    t.match(totals, { 'exchange.row-bytes': report.rowBytes })
+    t.match(totals, { 'exchange.overhead-bytes': report.overheadBytes })
+    t.notOk(totals['exchange.malformed'])
+    const ask = a.membership.ask(peer, 'exchange', utf8('gibberish'), { deadlineMs: 1_000 })
+    await t.rejects(ask, { code: 'ERR_PROTOCOL' })
+    t.match(b.meter.totals(), { 'exchange.malformed': 1 })
+    b.membership.serve('exchange', async () => utf8('gibberish'))
+    await t.rejects(a.antiEntropy.exchange(peer), { code: 'ERR_PROTOCOL' })
+    t.match(a.meter.totals(), { 'exchange.malformed': 1, 'exchange.runs': 1 })
+  })
+
+  t.test('costs equal sides at most 200 bytes, all layers of it together', async t => {
+    const { a, b } = await createSides()
+    for (const { replica } of [a, b]) await replica.apply(utf8('k'), 'row', ROW)
+    let bytes = 0
+    const { request } = a.network
+    a.network.request = async (to, protocol, body) => {
+      const answer = await request.call(a.network, to, protocol, body)
+      bytes += body.length + answer.length
+      return answer
+    }
+    t.match(await a.antiEntropy.exchange(peer), { equal: true, messages: 1 })
+    t.ok(bytes > 40 && bytes <= 200, `${bytes} bytes`)
+  })
+
+  t.test('ends when its time is over, keeps what it moved, and the next one goes on', async t => {
+    const { a, b } = await createSides()
+    for (let i = 0; i < 9_000; i++) void b.replica.apply(utf8(`{t}${i}`), 'row', ROW)
+    await b.replica.apply(utf8('last'), 'row', ROW)
+    const apply = a.replica.apply.bind(a.replica)
+    a.replica.apply = (...change) => {
+      a.clock.now += 1
+      return apply(...change)
+    }
+    const first = await a.antiEntropy.exchange(peer, { exchangeMs: 1_000 })
+    t.match(first, { equal: false, complete: false })
+    t.ok(first.rowsReceived > 1_000 && first.rowsReceived < 9_000, `${first.rowsReceived} rows`)
+    const second = await a.antiEntropy.exchange(peer)
+    t.match(second, { equal: true, rowsReceived: 9_001 - first.rowsReceived })
+  })
+
+  t.test('goes round all peers, however much one of them has to say', async t => {
+    const { a, b } = await createSides()
+    for (let i = 0; i < 9_000; i++) void b.replica.apply(utf8(`{t}${i}`), 'row', ROW)
+    await b.replica.apply(utf8('last'), 'row', ROW)
+    const peers = [peer, 'c' as NodeId]
+    Object.defineProperty(a.membership, 'peers', { get: () => peers })
+    const asked: NodeId[] = []
+    const ask = a.membership.ask.bind(a.membership)
+    a.membership.ask = (to, ...question) => {
+      asked.push(to)
+      // Each answer takes so long that a few of them are a turn.
+      a.clock.now += 4_000
+      return ask(peer, ...question)
+    }
+    a.antiEntropy.sharedSlots = () => Uint16Array.of(1)
+    const reports = await a.antiEntropy.round()
+    t.match(reports, [{ peer, equal: false, complete: false }])
+    t.ok(asked.filter(to => to === peer).length < 6)
+    t.ok(asked.includes('c' as NodeId))
+  })
+
+  t.test('is answered a few requests at a time, and the others are refused', async t => {
+    const { a, b } = await createSides()
+    let go: () => void = () => {}
+    const held = new Promise<void>(resolve => (go = resolve))
+    const { apply } = b.replica
+    b.replica.apply = async (...change) => {
+      await held
+      return apply.call(b.replica, ...change)
+    }
+    const row = { key: utf8('k'), bytes: ROW }
+    const none = { salt: 0, root: undefined, hashes: [], lists: [], wants: [] }
+    const body = encodeExchangeRequest({ ...none, rows: [row] })
+    const ask = () => a.membership.ask(peer, 'exchange', body, { deadlineMs: 60_000 })
+    const all = Promise.allSettled(Array.from({ length: 6 }, ask))
+    await turns()
+    go()
+    const results = await all
+    const refused = results.filter(result => result.status === 'rejected')
+    t.equal(refused.length, 2)
+    for (const { reason } of refused) t.match(reason, { code: 'ERR_OVERLOADED' })
+    await t.resolves(ask(), 'and when those are done there is room again')
   })
 
   t.test('is given up when the members change under it, and the next one finishes', async t => {
