@@ -2,6 +2,7 @@
  * The shapes that callers see: what goes into a call and what comes out. Defaults stand beside the
  * options they belong to, and README lists them.
  */
+import type { Kind } from './lattice/kinds.ts'
 import type { Level } from './quorum/level.ts'
 import type { Durability } from './ports.ts'
 import type { InSync } from './ring/verified.ts'
@@ -229,6 +230,8 @@ export interface ExplainedCopy {
   /** Versions up to which, by actor, the row has seen everything; and single ones beyond. */
   readonly context?: { readonly vector: readonly string[]; readonly loose: readonly string[] }
   readonly entries?: readonly ExplainedEntry[]
+  /** Of a counter: what each actor adds, a whole number in decimal. */
+  readonly totals?: readonly { readonly actor: string; readonly adds: string }[]
   /** Whether it lacks something that another owner holds. */
   readonly behind?: boolean
   /** Owners for which this node keeps a hint of the key. */
@@ -247,8 +250,9 @@ export interface Explanation {
   readonly nextOwners: readonly NodeId[]
   /** The version that wins over all copies; `undefined` if no copy has one. */
   readonly version: string | undefined
-  readonly deleted: boolean
-  /** Why it wins, in a sentence. */
+  /** What readers of all copies see; `undefined` when they see nothing. */
+  readonly kind: Kind | undefined
+  /** Why it is so, in a sentence or two. */
   readonly why: string
   readonly copies: readonly ExplainedCopy[]
 }

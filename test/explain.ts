@@ -5,6 +5,9 @@ import { explanationText } from '../src/fronts/cli/explain.ts'
 import { printDot, type Actor, type Dot } from '../src/lattice/dot.ts'
 import type { Time } from '../src/lattice/hlc.ts'
 import { assign, erase, join, joinDelta, ROW_EMPTY, type Row } from '../src/lattice/row.ts'
+import { isRefusal } from '../src/lattice/kinds.ts'
+import { mutate } from '../src/lattice/mutate.ts'
+import type { Operation } from '../src/lattice/operation.ts'
 import { judge } from '../src/quorum/explain.ts'
 import { utf8 } from '../src/util/bytes.ts'
 import { decodeHolding, encodeHolding } from '../src/wire/explain.ts'
@@ -40,8 +43,8 @@ t.test('the verdict', async t => {
 
   t.test('tells a deleted key from one never written', async t => {
     const gone = joinDelta(first, erase(first, dot(1, 11)))
-    t.match(judge([gone], 0), { deleted: true, version: printDot(dot(1, 11)), why: /deleted/ })
-    t.match(judge([ROW_EMPTY], 0), { deleted: false, version: undefined, why: /Nobody/ })
+    t.match(judge([gone], 0), { kind: undefined, version: printDot(dot(1, 11)), why: /deleted/ })
+    t.match(judge([ROW_EMPTY], 0), { kind: undefined, version: undefined, why: /Nobody/ })
   })
 
   t.test('says that what expired is passed over', async t => {
@@ -49,6 +52,38 @@ t.test('the verdict', async t => {
     const row = join(ROW_EMPTY, { ...ROW_EMPTY, entries: [entry] })
     t.match(judge([row], 100).why, /has expired/)
     t.notMatch(judge([row], 99).why, /has expired/)
+  })
+})
+
+t.test('the verdict on what is no register', async t => {
+  const apply = (row: Row, operation: Operation, at: Dot) => {
+    const made = mutate(row, operation, at, 0)
+    if (isRefusal(made)) throw new Error('it was refused')
+    return joinDelta(row, made.delta)
+  }
+  const fields = (...names: string[]) => names.map(utf8)
+
+  t.test('adds up a counter', async t => {
+    const base = put(ROW_EMPTY, '5', dot(1, 1))
+    const one = apply(base, { do: 'increment', by: 3n }, dot(1, 2))
+    const other = apply(base, { do: 'increment', by: 4n }, dot(2, 2))
+    t.match(judge([one, other], 0), {
+      kind: 'counter',
+      why: /what 2 actors add/,
+      behind: [true, true]
+    })
+  })
+
+  t.test('counts members, fields and what lost', async t => {
+    const a = apply(ROW_EMPTY, { do: 'set-add', fields: fields('x', 'y') }, dot(1, 1))
+    const verdict = judge([a, put(ROW_EMPTY, 'text', dot(2, 0))], 0)
+    t.match(verdict, { kind: 'set', why: /set of 2 members.* 1 entry of another kind lost/ })
+    t.equal(verdict.shown.size, 2)
+    const pair = (value: string) => [[utf8('f'), utf8(value)] as const]
+    const m = apply(ROW_EMPTY, { do: 'map-set', pairs: pair('1') }, dot(1, 1))
+    const n = apply(ROW_EMPTY, { do: 'map-set', pairs: pair('2') }, dot(2, 2))
+    t.match(judge([m, n], 0), { kind: 'map', why: /map of 1 field.*1 concurrent lost/ })
+    t.same([...judge([m, n], 0).shown], [printDot(dot(2, 2))])
   })
 })
 
@@ -125,7 +160,7 @@ t.test('explaining a key', async t => {
     const world = await formWorld()
     await world.stop(2)
     const said = await explain(world, 0, 'never')
-    t.match(said, { version: undefined, deleted: false })
+    t.match(said, { version: undefined, kind: undefined })
     const copy = said.copies.find(({ node }) => node === 'n2')
     t.match(copy, { answer: 'failed', error: /\w/ })
   })

@@ -8,7 +8,8 @@ import type { Membership } from '../cluster/membership.ts'
 import { HearsayError } from '../errors.ts'
 import { printActor, printDot } from '../lattice/dot.ts'
 import type { Row } from '../lattice/row.ts'
-import { ROW_EMPTY, versionOf, winner } from '../lattice/row.ts'
+import { ROW_EMPTY, versionOf } from '../lattice/row.ts'
+import { flooredAt, isCounting } from '../lattice/totals.ts'
 import type { ExplainedCopy, ExplainedEntry, Explanation } from '../options.ts'
 import type { Clock } from '../ports.ts'
 import { judge, type Verdict } from '../quorum/explain.ts'
@@ -60,7 +61,7 @@ export class Explainer {
       owners: current,
       nextOwners: next,
       version: verdict.version,
-      deleted: verdict.deleted,
+      kind: verdict.kind,
       why: verdict.why,
       copies: nodes.map((node, i) =>
         this.#copy(request.key, node, holdings[i] as Holding | Error, verdict, i)
@@ -113,13 +114,38 @@ export class Explainer {
     if (row === undefined) return told
     const version = versionOf(row)
     const digest = hex(replica.rows.encode(key, row).digest)
-    return { ...told, version: version && printDot(version), digest, ...describe(row, verdict) }
+    return {
+      ...told,
+      version: version && printDot(version),
+      digest,
+      ...this.#describe(row, verdict)
+    }
 
     function behindOf(): boolean {
       return !counts || (verdict.behind[i] as boolean)
     }
   }
+
+  #describe({ context, entries, totals }: Row, { shown }: Verdict): Described {
+    const nowMs = this.#components.clock.wallMs()
+    const vector = [...context.vector].map(([actor, time]) => printDot({ actor, time }))
+    const adding = totals.filter(total => isCounting(total, nowMs))
+    return {
+      context: { vector: vector.sort(), loose: context.loose.map(printDot) },
+      totals: adding.map(total => ({
+        actor: printActor(total.actor),
+        adds: String(total.total.amount - flooredAt(total, nowMs).amount)
+      })),
+      entries: entries.map(({ dot, field, value, expiresAt }): ExplainedEntry => {
+        const version = printDot(dot)
+        const actor = printActor(dot.actor)
+        return { version, actor, field, value, expiresAt, wins: shown.has(version) }
+      })
+    }
+  }
 }
+
+type Described = Pick<ExplainedCopy, 'context' | 'totals' | 'entries'>
 
 function rowOf(holding: Holding | Error): Row {
   return holding instanceof Error ? ROW_EMPTY : (holding.row ?? ROW_EMPTY)
@@ -128,25 +154,6 @@ function rowOf(holding: Holding | Error): Row {
 function answerOf({ counts, row }: Holding): 'row' | 'absent' | 'unknown' {
   if (!counts) return 'unknown'
   return row === undefined ? 'absent' : 'row'
-}
-
-function describe(row: Row, verdict: Verdict): Pick<ExplainedCopy, 'context' | 'entries'> {
-  const best = winner(verdict.row)
-  const vector = [...row.context.vector].map(([actor, time]) => printDot({ actor, time }))
-  return {
-    context: { vector: vector.sort(), loose: row.context.loose.map(printDot) },
-    entries: row.entries.map((entry): ExplainedEntry => {
-      const { dot, field, value, expiresAt } = entry
-      return {
-        version: printDot(dot),
-        actor: printActor(dot.actor),
-        field,
-        value,
-        expiresAt,
-        wins: best !== undefined && printDot(best.dot) === printDot(dot)
-      }
-    })
-  }
 }
 
 function malformed(node: string): HearsayError {

@@ -1,20 +1,22 @@
 /**
- * What the copies of one key add up to: which version wins and why, and who is behind. Pure; the
- * same join and the same order of versions that reads use, told in words.
+ * What the copies of one key add up to: what it is, which versions readers see and why, and who is
+ * behind. Pure; the same join and the same order of versions that reads use, told in words.
  */
-import { printActor, printDot, type Dot } from '../lattice/dot.ts'
-import { millisecondsOf } from '../lattice/hlc.ts'
+import { printActor, printDot } from '../lattice/dot.ts'
 import { encodeRow } from '../lattice/encode.ts'
-import { newestDot } from '../lattice/context.ts'
-import { join, ROW_EMPTY, winner, type Entry, type Row } from '../lattice/row.ts'
+import { millisecondsOf } from '../lattice/hlc.ts'
+import { entriesOf, fieldsOf, kindOf, shownEntry, type Kind } from '../lattice/kinds.ts'
+import { join, ROW_EMPTY, versionOf, type Entry, type Row } from '../lattice/row.ts'
+import { isCounting } from '../lattice/totals.ts'
 import { equal } from '../util/bytes.ts'
 
 export interface Verdict {
-  /** The join of all copies: what a read of all of them would see. */
-  readonly row: Row
+  /** `undefined` when readers of all copies see nothing. */
+  readonly kind: Kind | undefined
   readonly version: string | undefined
-  readonly deleted: boolean
   readonly why: string
+  /** The versions of the entries that readers see. */
+  readonly shown: ReadonlySet<string>
   /** For each copy whether it lacks something of the join. */
   readonly behind: readonly boolean[]
 }
@@ -23,39 +25,71 @@ export interface Verdict {
 export function judge(copies: readonly Row[], nowMs: number): Verdict {
   const row = copies.reduce(join, ROW_EMPTY)
   const bytes = encodeRow(row)
-  const behind = copies.map(copy => !equal(encodeRow(copy), bytes))
-  const best = winner(row)
-  const dot = best?.dot ?? newestDot(row.context)
+  const dot = versionOf(row)
   return {
-    row,
+    kind: kindOf(row, nowMs),
     version: dot && printDot(dot),
-    deleted: best === undefined && dot !== undefined,
-    why: reasonOf(row, best, dot, nowMs),
-    behind
+    why: reasonOf(row, nowMs),
+    shown: new Set(shownIn(row, nowMs).map(({ dot }) => printDot(dot))),
+    behind: copies.map(copy => !equal(encodeRow(copy), bytes))
   }
 }
 
-function reasonOf(row: Row, best: Entry | undefined, dot: Dot | undefined, nowMs: number): string {
-  if (dot === undefined) return 'Nobody that answered has ever seen the key.'
-  if (best === undefined) {
-    return `It was deleted; the last of what its context has seen is ${printDot(dot)}.`
-  }
-  const expired = best.expiresAt !== undefined && best.expiresAt <= nowMs
-  return againstOthers(row, best) + (expired ? ' It has expired, so reads pass over it.' : '')
+function shownIn(row: Row, nowMs: number): readonly Entry[] {
+  const kind = kindOf(row, nowMs)
+  if (kind === 'set' || kind === 'map') return [...fieldsOf(row, kind, nowMs).values()]
+  const entry = shownEntry(row, nowMs)
+  return entry === undefined ? [] : [entry]
 }
 
-function againstOthers(row: Row, best: Entry): string {
-  const others = row.entries.filter(entry => entry !== best && sameField(entry, best))
+function reasonOf(row: Row, nowMs: number): string {
+  const kind = kindOf(row, nowMs)
+  if (kind !== undefined) return reasons[kind](row, nowMs) + ofOtherKinds(row, kind)
+  const newest = versionOf(row)
+  if (newest === undefined) return 'Nobody that answered has ever seen the key.'
+  return row.entries.length > 0 || row.totals.some(each => isCounting(each, -Infinity))
+    ? 'It has expired, so reads pass over it.'
+    : `It was deleted; the last of what its context has seen is ${printDot(newest)}.`
+}
+
+const reasons: Readonly<Record<Kind, (row: Row, nowMs: number) => string>> = {
+  register: (row, nowMs) => {
+    const all = entriesOf(row, 'register', nowMs)
+    return againstOthers(all, shownEntry(row, nowMs) as Entry)
+  },
+  counter: ({ totals }, nowMs) => {
+    const adding = totals.filter(total => isCounting(total, nowMs)).length
+    return `It is a counter: its base and what ${many(adding, 'actor adds', 'actors add')}.`
+  },
+  set: (row, nowMs) => {
+    const members = fieldsOf(row, 'set', nowMs).size
+    return `It is a set of ${many(members, 'member')}; adding wins over a removal that did not see it.`
+  },
+  map: (row, nowMs) => {
+    const [all, fields] = [entriesOf(row, 'map', nowMs).length, fieldsOf(row, 'map', nowMs).size]
+    const lost = all === fields ? 'nothing is concurrent' : `${all - fields} concurrent lost`
+    return `It is a map of ${many(fields, 'field')}; of each the highest version wins (${lost}).`
+  }
+}
+
+function againstOthers(all: readonly Entry[], best: Entry): string {
+  const others = all.filter(entry => entry !== best)
   const next = others.at(-1)
   if (next === undefined) return 'It replaced all that was there before it; nothing is concurrent.'
-  const many = `${others.length} other${others.length === 1 ? '' : 's'}`
-  return next.dot.time === best.dot.time
-    ? `It is concurrent with ${many}; of equal times the higher actor wins, ${printActor(best.dot.actor)}.`
-    : `It is concurrent with ${many} and has the latest time, ` +
-        `${millisecondsOf(best.dot.time) - millisecondsOf(next.dot.time)} ms after the next.`
+  const against = `It is concurrent with ${many(others.length, 'other')}`
+  if (next.dot.time === best.dot.time) {
+    return `${against}; of equal times the higher actor wins, ${printActor(best.dot.actor)}.`
+  }
+  const aheadMs = millisecondsOf(best.dot.time) - millisecondsOf(next.dot.time)
+  return `${against} and has the latest time, ${aheadMs} ms after the next.`
 }
 
-function sameField(a: Entry, b: Entry): boolean {
-  if (a.field === undefined || b.field === undefined) return a.field === b.field
-  return equal(a.field, b.field)
+function ofOtherKinds(row: Row, kind: Kind): string {
+  const wanted = kind === 'counter' ? 'register' : kind
+  const other = row.entries.length - entriesOf(row, wanted, -Infinity).length
+  return other === 0 ? '' : ` ${many(other, 'entry', 'entries')} of another kind lost to it.`
+}
+
+function many(count: number, one: string, more = `${one}s`): string {
+  return `${count} ${count === 1 ? one : more}`
 }

@@ -33,14 +33,14 @@ function json(explained: Explanation): string {
 
 /** For people; programs use `--json`. */
 export function explanationText(explained: Explanation, nowMs: number): string {
-  const { key, slot, token, owners, nextOwners, version, deleted, why, copies } = explained
-  const won = version === undefined ? 'none' : `${version}${deleted ? ' (deleted)' : ''}`
+  const { key, slot, token, owners, nextOwners, version, kind, why, copies } = explained
   const facts = [
     ['key', shown(key)],
     ['slot', `${slot}, token ${token}`],
     ['owners', owners.join(' ')],
     ...(owners.join() === nextOwners.join() ? [] : [['next', nextOwners.join(' ')]]),
-    ['version', won],
+    ['shows', kind ?? 'nothing'],
+    ['version', version ?? 'none'],
     ['why', why]
   ]
   const lines = facts.map(([name, value]) => `${(name as string).padEnd(9)}${value}`)
@@ -57,6 +57,7 @@ function copyText(copy: ExplainedCopy, nowMs: number): string[] {
     ...(error === undefined ? [] : [`    ${error}`]),
     ...(digest === undefined ? [] : [`    digest ${digest.slice(0, digestCharacters)}`]),
     ...(copy.entries ?? []).map(entry => `    ${entryText(entry, nowMs)}`),
+    ...(copy.totals ?? []).map(({ actor, adds }) => `    actor ${actor} adds ${adds}`),
     ...contextText(copy),
     ...hintedFor.map(owner => `    keeps a hint for ${owner}`),
     ...equal
