@@ -1,6 +1,7 @@
 /**
  * The benchmarks: `npm run bench` asks every question, `npm run bench -- digest` one of them.
- * Options: `--json` for programs, `--compare FILE` against an earlier run. Exit codes: parts/main.js.
+ * Options: `--json` for programs, `--save FILE` for later, `--compare FILE` against an earlier run.
+ * Exit codes: parts/main.js.
  */
 import { main } from './parts/main.js'
 
