@@ -327,13 +327,13 @@ t.test('a forest cannot be made without what it needs', async t => {
   })
 })
 
-t.test('depthFor is the smallest depth with at most 8 rows a leaf', async t => {
+t.test('depthFor is the smallest depth with at most 12 rows a leaf', async t => {
   check(2_000, fc.nat(2 ** 20), rows => {
     const depth = depthFor(rows)
-    if (depth < 16 && rows > 8 * 2 ** depth) throw new Error('too shallow')
-    if (depth > 0 && rows <= 8 * 2 ** (depth - 1)) throw new Error('too deep')
+    if (depth < 16 && rows > 12 * 2 ** depth) throw new Error('too shallow')
+    if (depth > 0 && rows <= 12 * 2 ** (depth - 1)) throw new Error('too deep')
   })
-  t.same([0, 8, 9, 16, 17, 524_288, 524_289, 1e9].map(depthFor), [0, 0, 1, 1, 2, 16, 16, 16])
+  t.same([0, 12, 13, 24, 25, 786_432, 786_433, 1e9].map(depthFor), [0, 0, 1, 1, 2, 16, 16, 16])
 })
 
 t.test('forests with different keys share no hash', async t => {

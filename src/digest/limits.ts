@@ -17,10 +17,13 @@ export const LEAVES_MAX = 2 ** 24
 /** Bytes of a digest, a hash or a key. */
 export const DIGEST_BYTES = 32
 
-/** A leaf should not have more rows than this. */
-const LEAF_ROWS = 8
+/**
+ * A leaf should not have more rows than this. Leaves then have 6 to 12, about 8 where slots differ in
+ * size, which takes no more than 16 bytes a row.
+ */
+const LEAF_ROWS = 12
 
-/** The smallest depth at which `rows` rows are at most 8 a leaf on average, but at most 16. */
+/** The smallest depth at which `rows` rows are at most 12 a leaf on average, but at most 16. */
 export function depthFor(rows: number): number {
   const leaves = Math.ceil(rows / LEAF_ROWS)
   if (leaves <= 1) return 0
