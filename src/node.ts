@@ -445,7 +445,9 @@ export class Node implements HearsayNode {
     this.#assertOpen()
     const { signal, ...request } = requestOf('write', options, this.#defaults)
     const write = { key: checkKey(key), operation, ...request }
-    return this.#foreground.during(() => this.#coordinator.write(write, signal))
+    const written = await this.#foreground.during(() => this.#coordinator.write(write, signal))
+    const { version, acknowledged, hinted } = written
+    return { version, acknowledged, hinted }
   }
 
   /** One that is another member. */
