@@ -10,7 +10,7 @@
 import { BUCKET_BYTES, COUNT_AT, COUNTERS_AT, FLAGS_AT, INPUTS_AT } from './bucket'
 import { LANES_MAX, LENGTHS_AT, OUTPUTS_AT } from './bucket'
 import { CHUNK_START, compress } from './compress'
-import { compress1 } from './compress1'
+import { hash1 } from './compress1'
 import { blocks4, compress4 } from './compress4'
 import { blocks8, compress8 } from './compress8'
 import { padded } from './mask'
@@ -150,20 +150,16 @@ function runLane(job: usize, blocks: u32): void {
 export function hashAlone(
   input: usize, blocks: u32, length: u32, counter: u32, flags: u32, out: usize
 ): void {
+  if (ASC_FEATURE_SIMD && vector) {
+    hash1(input, blocks, length, counter, key, mode | CHUNK_START, mode, flags, out)
+    return
+  }
   let value = key
   let before = mode | CHUNK_START
   for (; --blocks > 0; input += 64) {
-    compressOne(value, input, 64, counter, before, out)
+    compress(value, input, 64, counter, before, out)
     value = out
     before = mode
   }
-  compressOne(value, padded(input, length), length, counter, flags, out)
-}
-
-// prettier-ignore
-function compressOne(
-  cv: usize, block: usize, length: u32, counter: u64, flags: u32, out: usize
-): void {
-  if (ASC_FEATURE_SIMD && vector) compress1(cv, block, length, counter, flags, out)
-  else compress(cv, block, length, counter, flags, out)
+  compress(value, padded(input, length), length, counter, flags, out)
 }

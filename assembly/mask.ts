@@ -23,8 +23,14 @@ export function maskOf(length: usize): usize {
 export function padded(input: usize, length: u32): usize {
   if (length === 64) return input
   const mask = maskOf(length)
-  for (let i: usize = 0; i < 64; i += 8) {
-    store<u64>(LAST + i, load<u64>(input + i) & load<u64>(mask + i))
+  if (ASC_FEATURE_SIMD) {
+    for (let i: usize = 0; i < 64; i += 16) {
+      v128.store(LAST + i, v128.and(v128.load(input + i), v128.load(mask + i)))
+    }
+  } else {
+    for (let i: usize = 0; i < 64; i += 8) {
+      store<u64>(LAST + i, load<u64>(input + i) & load<u64>(mask + i))
+    }
   }
   return LAST
 }

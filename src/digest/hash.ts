@@ -1,6 +1,6 @@
 /**
  * BLAKE3 of rows, in WebAssembly. Rows are copied into linear memory as many as fit at a time, and
- * hashed in one call, several at once where the machine has SIMD. Nothing is kept between calls.
+ * hashed in one call, eight at once where the machine has SIMD. Nothing is kept between calls.
  */
 import { checkOut, checkPacked, DIGEST_BYTES } from './limits.ts'
 import { BATCH_ROWS, hashLong, hashPacked, HASHES_AT, ROWS_AT, stageRoom } from './packed.ts'
@@ -27,6 +27,9 @@ export class WasmHasher implements Hasher {
   readonly #keyed: number
   readonly #plain: number
   readonly #room: number
+  /** Where a single row and its hash go. */
+  readonly #rowAt: number
+  readonly #hashAt: number
   /** Kept, because finding an export takes longer than calling it. */
   readonly #hashRow: Core['exports']['hashRow']
   /** Where a single hash is left. */
@@ -37,6 +40,8 @@ export class WasmHasher implements Hasher {
     this.#keyed = core.exports.KEYED.value
     this.#plain = core.exports.PLAIN.value
     this.#room = stageRoom(core)
+    this.#rowAt = core.stage + ROWS_AT
+    this.#hashAt = core.stage + HASHES_AT
     this.#hashRow = core.exports.hashRow
     this.#result = new Uint8Array(0)
   }
@@ -62,16 +67,16 @@ export class WasmHasher implements Hasher {
   }
 
   #hashOne(mode: number, bytes: Uint8Array): void {
-    const core = this.#core
-    if (bytes.length > this.#room) return hashLong(core, mode, bytes, core.stage + HASHES_AT)
-    core.bytes().set(bytes, core.stage + ROWS_AT)
-    this.#hashRow(mode, core.stage + ROWS_AT, bytes.length, core.stage + HASHES_AT)
+    const length = bytes.length
+    if (length > this.#room) return hashLong(this.#core, mode, bytes, this.#hashAt)
+    this.#core.bytes().set(bytes, this.#rowAt)
+    this.#hashRow(mode, this.#rowAt, length, this.#hashAt)
   }
 
   /** The hash of the last row. Kept as a view, because making one takes longer than copying it. */
   #hashed(): Uint8Array {
     if (this.#result.length === 0) {
-      const at = this.#core.stage + HASHES_AT
+      const at = this.#hashAt
       this.#result = this.#core.bytes().subarray(at, at + DIGEST_BYTES)
     }
     return this.#result
