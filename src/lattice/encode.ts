@@ -12,7 +12,7 @@ import { isActor, type Actor, type Dot } from './dot.ts'
 import { isTime, type Time } from './hlc.ts'
 import type { Delta, Entry, Row } from './row.ts'
 import { readTotals, totalFields } from './encode-totals.ts'
-import { isTuple, pack, readList, unpack } from '../util/msgpack.ts'
+import { isTuple, pack, packAfter, readList, unpack } from '../util/msgpack.ts'
 
 export const ROW_FORMAT = 1
 
@@ -20,8 +20,14 @@ export const ROW_FORMAT = 1
 const ENTRIES_MAX = 1 << 20
 
 /** Owned by the caller. */
-export function encodeRow({ context, entries, totals }: Row): Uint8Array {
-  return pack([ROW_FORMAT, ...contextFields(context), entryFields(entries), ...totalsAtEnd(totals)])
+export function encodeRow(row: Row): Uint8Array {
+  return encodeRowAfter(0, row)
+}
+
+/** As `encodeRow`, behind `head` bytes that are left free. */
+export function encodeRowAfter(head: number, { context, entries, totals }: Row): Uint8Array {
+  const fields = [...contextFields(context), entryFields(entries), ...totalsAtEnd(totals)]
+  return packAfter(head, [ROW_FORMAT, ...fields])
 }
 
 export function decodeRow(bytes: Uint8Array): Row | undefined {

@@ -64,7 +64,7 @@ export class Quarantine {
    * one; what was too far ahead is done with once it has been joined itself.
    */
   joined(id: Uint8Array, delta: boolean, bytes: Uint8Array): StoreWrite[] {
-    if (!this.#sizes.has(nameOf(id))) return []
+    if (this.size === 0 || !this.#sizes.has(nameOf(id))) return []
     const value = this.#components.store.get('quarantine', id)
     const row = value && readRow(value)
     const done = row?.reason === 'ahead' ? equal(row.bytes, bytes) : !delta

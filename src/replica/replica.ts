@@ -367,8 +367,9 @@ export class Replica {
   /** Returns how many bytes the job adds to the batch. */
   #tryStage(staged: Map<string, Staged>, extra: StoreWrite[], job: Job): number {
     try {
-      extra.push(...this.#stage(staged, job))
-      return staged.get(nameOf(job.place.id))?.bytes.length ?? 0
+      const current = this.#staged(staged, job.place)
+      extra.push(...this.#stage(current, job))
+      return current.bytes.length
     } catch (error) {
       job.reject(error as Error)
       return 0
@@ -376,9 +377,8 @@ export class Replica {
   }
 
   /** Joins one job into its row; returns what else has to be committed with it. */
-  #stage(staged: Map<string, Staged>, job: Job): StoreWrite[] {
+  #stage(current: Staged, job: Job): StoreWrite[] {
     const { place, change } = job
-    const current = this.#staged(staged, place)
     if (this.#isDamaged(place.id)) throw lostError()
     if (change.kind === 'operation') {
       const mutation = this.#mutate(current, change.operation)
@@ -476,7 +476,7 @@ export class Replica {
   }
 
   #isDamaged(id: Uint8Array): boolean {
-    return this.#damaged.has(nameOf(id))
+    return this.#damaged.size > 0 && this.#damaged.has(nameOf(id))
   }
 
   #found(damaged: Damaged): void {

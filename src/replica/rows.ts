@@ -6,7 +6,7 @@
 import type { LeafReader, LeafRow } from '../digest/exchange-rows.ts'
 import type { Hasher } from '../digest/forest.ts'
 import { newestDot } from '../lattice/context.ts'
-import { decodeRow, encodeRow } from '../lattice/encode.ts'
+import { decodeRow, encodeRowAfter } from '../lattice/encode.ts'
 import type { Row } from '../lattice/row.ts'
 import type { Range, Store } from '../ports.ts'
 import {
@@ -18,7 +18,7 @@ import {
   type RowKey
 } from '../ring/row-key.ts'
 import { slotOf } from '../ring/slot.ts'
-import { compare, concat, equal } from '../util/bytes.ts'
+import { compare, equal } from '../util/bytes.ts'
 
 /** Where the row of a key lies. */
 export interface Place {
@@ -60,6 +60,7 @@ export interface RowsComponents {
 /** Of every row, this much of its digest is stored with it. */
 const CHECK_BYTES = 8
 const EMPTY = new Uint8Array()
+const SCRATCH_BYTES = 4_096
 
 class ListedRow implements LeafRow {
   readonly key: Uint8Array
@@ -84,6 +85,8 @@ export class Rows implements LeafReader {
   readonly #store: Store
   readonly #hasher: Hasher
   readonly #onDamage: (damaged: Damaged) => void
+  /** Where key and row are put together to be hashed, unless they are large. */
+  readonly #scratch = new Uint8Array(SCRATCH_BYTES)
 
   constructor({ store, hasher, onDamage }: RowsComponents) {
     this.#store = store
@@ -104,9 +107,11 @@ export class Rows implements LeafReader {
 
   /** What to store for a row, and its digest. */
   encode(key: Uint8Array, row: Row): { value: Uint8Array; bytes: Uint8Array; digest: Uint8Array } {
-    const bytes = encodeRow(row)
+    const value = encodeRowAfter(CHECK_BYTES, row)
+    const bytes = value.subarray(CHECK_BYTES)
     const digest = this.#digest(key, bytes)
-    return { value: concat([digest.subarray(0, CHECK_BYTES), bytes]), bytes, digest }
+    value.set(digest.subarray(0, CHECK_BYTES))
+    return { value, bytes, digest }
   }
 
   /** Every proven row of a range, with its place. */
@@ -190,7 +195,12 @@ export class Rows implements LeafReader {
   }
 
   #digest(key: Uint8Array, bytes: Uint8Array): Uint8Array {
-    const head = new Uint8Array([key.length >>> 8, key.length])
-    return this.#hasher.digest(concat([head, key, bytes]))
+    const length = 2 + key.length + bytes.length
+    const whole = length <= this.#scratch.length ? this.#scratch : new Uint8Array(length)
+    whole[0] = key.length >>> 8
+    whole[1] = key.length
+    whole.set(key, 2)
+    whole.set(bytes, 2 + key.length)
+    return this.#hasher.digest(whole.subarray(0, length))
   }
 }

@@ -44,7 +44,8 @@ export function equal(a: Uint8Array, b: Uint8Array): boolean {
 
 /** One character a byte: a key for a `Map`. */
 export function nameOf(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes)
+  // Spreading them takes twice as long.
+  return String.fromCharCode.apply(null, bytes as unknown as number[])
 }
 
 /** The bytes that have this name. */

@@ -11,6 +11,14 @@ export function pack(value: unknown): Uint8Array {
   return new Uint8Array(packr.pack(value))
 }
 
+/** As `pack`, behind `head` bytes that are left free: one array where two would be joined. */
+export function packAfter(head: number, value: unknown): Uint8Array {
+  const packed = packr.pack(value)
+  const out = new Uint8Array(head + packed.length)
+  out.set(packed, head)
+  return out
+}
+
 /** `undefined` for malformed bytes. Binary fields are views of `bytes`. */
 export function unpack(bytes: Uint8Array): unknown {
   try {
