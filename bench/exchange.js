@@ -5,6 +5,7 @@
  */
 import { exchange } from './exchange/machines.js'
 import { replay } from './exchange/hints.js'
+import { overNetwork } from './exchange/network.js'
 import { RowMaker } from './exchange/rows.js'
 import { built } from './exchange/built.js'
 import { openSide, update, updated } from './exchange/side.js'
@@ -18,7 +19,9 @@ export const title = 'What does an exchange cost?'
 export const notes = [
   'n rows of 100 bytes on both sides, of which d were written again on one; where d is n, one side is empty.',
   'Overhead: all bytes but those of keys and rows, both ways. The first round trip is that of the root,',
-  'the last one shows that the roots are equal. Work: time of the processor, of both ends together.'
+  'the last one shows that the roots are equal. Work: time of the processor, of both ends together.',
+  'network: two nodes over libp2p on loopback, in two processes; work is that of the one that began.',
+  'clients: the slowest of a hundred requests of clients, without and during the repair of n / 2 rows.'
 ]
 
 export const table = countsTable
@@ -38,6 +41,7 @@ export async function ask(report, _say, { rowsMax = Infinity } = {}) {
   const results = []
   for (const n of ROWS.filter(rows => rows <= rowsMax)) {
     results.push(...(await inMemory(parts, maker, n, report)))
+    results.push(...(await overNetwork(n, DIFFERING, report)))
   }
   return results
 }

@@ -12,6 +12,12 @@ export async function built() {
     .../** @type {typeof import('../../src/digest/exchange-respond.ts')} */ (
       await load('digest/exchange-respond')
     ),
+    .../** @type {typeof import('../../src/index.ts')} */ (await load('index')),
+    .../** @type {typeof import('../../src/net/cluster.ts')} */ (await load('net/cluster')),
+    .../** @type {typeof import('../../src/net/keys.ts')} */ (await load('net/keys')),
+    .../** @type {typeof import('../../src/replica/checkpoint.ts')} */ (
+      await load('replica/checkpoint')
+    ),
     .../** @type {typeof import('../../src/lattice/encode.ts')} */ (await load('lattice/encode')),
     .../** @type {typeof import('../../src/lattice/hlc.ts')} */ (await load('lattice/hlc')),
     .../** @type {typeof import('../../src/lattice/row.ts')} */ (await load('lattice/row')),

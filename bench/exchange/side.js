@@ -97,7 +97,7 @@ export function updated(n, d) {
 /**
  * Applies a later version of `d` of the `n` rows.
  *
- * @param {Side} side
+ * @param {Pick<Side, 'replica'>} side
  * @param {RowMaker} maker
  * @param {number} n
  * @param {number} d
