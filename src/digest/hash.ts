@@ -1,6 +1,6 @@
 /**
  * BLAKE3 of rows, in WebAssembly. Rows are copied into linear memory as many as fit at a time, and
- * hashed in one call, eight at once where the machine has SIMD. Nothing is kept between calls.
+ * hashed in one call, several at once where the machine has SIMD. Nothing is kept between calls.
  */
 import { checkOut, checkPacked, DIGEST_BYTES } from './limits.ts'
 import { BATCH_ROWS, hashLong, hashPacked, HASHES_AT, ROWS_AT, stageRoom } from './packed.ts'
