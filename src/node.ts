@@ -5,6 +5,7 @@
 import { Liveness } from './cluster/liveness.ts'
 import { Membership } from './cluster/membership.ts'
 import { Remembered } from './cluster/remembered.ts'
+import { Blind, type Keeping } from './coordinator/blind.ts'
 import { CatchUp } from './coordinator/catch-up.ts'
 import { Coordinator } from './coordinator/coordinator.ts'
 import { Explainer } from './coordinator/explainer.ts'
@@ -178,8 +179,10 @@ export class Node implements HearsayNode {
     this.#entry = new Entry({ ...parts, handoff: this.#handoff }, init)
     this.#reader = new Reader({ ...parts, fanout })
     const hint = (owner: NodeId, key: Uint8Array) => this.#hints.add(owner, key)
+    const keep = (keeping: Keeping) => this.#hints.keep(keeping)
     this.#coordinator = new Coordinator({
       ...parts,
+      blind: new Blind({ ...parts, keep }),
       writer: new Writer({ ...parts, fanout, hint }),
       catchUp: new CatchUp({ ...parts, reader: this.#reader })
     })

@@ -3,6 +3,7 @@ import type { Fanout } from '../src/coordinator/fanout.ts'
 import type { Liveness } from '../src/cluster/liveness.ts'
 import type { Membership } from '../src/cluster/membership.ts'
 import type { CatchUp } from '../src/coordinator/catch-up.ts'
+import type { Blind } from '../src/coordinator/blind.ts'
 import { Coordinator } from '../src/coordinator/coordinator.ts'
 import { REPAIRS_MAX } from '../src/coordinator/read-repair.ts'
 import { Reader } from '../src/coordinator/reader.ts'
@@ -224,7 +225,7 @@ t.test('a write', async t => {
     /** By node; others never answer. */
     readonly applies?: readonly NodeId[]
     readonly down?: readonly NodeId[]
-    readonly hint?: () => Promise<void>
+    readonly hint?: () => Promise<boolean>
   }
 
   /** On node `a`. */
@@ -242,7 +243,7 @@ t.test('a write', async t => {
       clock: time,
       timers: time,
       log: silent,
-      hint: parts.hint ?? (() => Promise.resolve())
+      hint: parts.hint ?? (() => Promise.resolve(true))
     })
     return { time, writer }
   }
@@ -335,6 +336,7 @@ t.test('a write through a node that does not own the key', async t => {
       replica: {} as Replica,
       writer: {} as Writer,
       catchUp: {} as CatchUp,
+      blind: {} as Blind,
       membership: { id: d, view, serve: () => {}, ask } as unknown as Membership,
       liveness: {
         isAlive,
@@ -480,6 +482,7 @@ t.test('a write through a node that does not own the key', async t => {
       replica,
       writer,
       catchUp,
+      blind: {} as Blind,
       membership,
       liveness,
       network,

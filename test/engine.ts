@@ -10,6 +10,9 @@ import {
   TimeoutError,
   UnavailableError
 } from '../src/errors.ts'
+import { decodeRow, encodeRow } from '../src/lattice/encode.ts'
+import { timeOf } from '../src/lattice/hlc.ts'
+import { assign, joinDelta, ROW_EMPTY, type Row } from '../src/lattice/row.ts'
 import { Hints, type HintsInit } from '../src/repair/hints.ts'
 import {
   decodeTable,
@@ -22,15 +25,12 @@ import { MemoryDisk } from '../src/store/memory.ts'
 import { text, utf8 } from '../src/util/bytes.ts'
 import { Counters } from '../src/util/counters.ts'
 import type { NodeId } from '../src/util/node-id.ts'
-import type { Timers } from '../src/ports.ts'
+import type { Clock, Timers } from '../src/ports.ts'
 import { AntiEntropy } from '../src/repair/anti-entropy.ts'
-import { decodeApply, encodeRefusals } from '../src/wire/rows.ts'
 import { MARK_NONE, MARKS_NONE as marks } from '../src/wire/mark.ts'
 import { encodeExchangeRequest } from '../src/wire/exchange.ts'
+import { decodeApply, encodeRefusals, type ApplyItem } from '../src/wire/rows.ts'
 import { encodeReply } from '../src/wire/view.ts'
-import { encodeRow } from '../src/lattice/encode.ts'
-import { timeOf } from '../src/lattice/hlc.ts'
-import { assign, joinDelta, ROW_EMPTY } from '../src/lattice/row.ts'
 import { Hub, noTimers } from './fixtures/engine-network.ts'
 import {
   HandClock,
@@ -51,6 +51,7 @@ import {
   runUntil,
   storedAt
 } from './fixtures/engine-world.ts'
+import { HandTime } from './fixtures/hand-time.ts'
 import { actor } from './fixtures/lattice-arbitrary.ts'
 import { rowsOf } from './fixtures/sim/inspect.ts'
 import { Stream } from './fixtures/sim/random.ts'
@@ -61,34 +62,57 @@ const ROW = encodeRow(
   joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('v'), { actor: actor(1), time: timeOf(NOON) }))
 )
 
+/** Time that passes at once. */
+const soon: Timers = {
+  after: (_, fn) => {
+    const waiting = setImmediate(fn)
+    return () => clearImmediate(waiting)
+  }
+}
+
 /** Hints over a real replica; `ask` stands for the owner. */
-async function createHints(init: HintsInit & { disk?: MemoryDisk } = {}) {
-  const { disk, ...bounds } = init
+async function createHints(
+  init: HintsInit & { disk?: MemoryDisk; timers?: Timers; clock?: Clock } = {}
+) {
+  const { disk, timers = soon, clock, ...bounds } = init
   const parts = await openReplica(disk ? { disk } : {})
   const sent: string[][] = []
+  const items: ApplyItem[] = []
   const stage = {
     alive: true,
     state: 'up' as MemberState,
+    owners: [owner],
+    fingerprint: 'view',
+    asked: [] as NodeId[],
     ask: async (): Promise<Uint8Array> => encodeRefusals([])
+  }
+  const view = {
+    get fingerprint() {
+      return stage.fingerprint
+    },
+    table: { get: () => ({ state: stage.state }) },
+    ownersOf: () => ({ current: stage.owners, next: stage.owners })
   }
   const membership = {
     peers: [owner],
-    view: { table: { get: () => ({ state: stage.state }) } },
-    ask: async (_to: NodeId, _protocol: string, body: Uint8Array) => {
-      const keys = decodeApply(body)?.items.map(({ key }) => text(key)) ?? []
-      sent.push(keys)
+    view,
+    ask: async (to: NodeId, _protocol: string, body: Uint8Array) => {
+      const received = decodeApply(body)?.items ?? []
+      sent.push(received.map(({ key }) => text(key)))
+      items.push(...received)
+      stage.asked.push(to)
       return stage.ask()
     }
   } as unknown as Membership
   const liveness = { isAlive: () => stage.alive } as unknown as Liveness
-  const components = { ...parts, membership, liveness, log: silent }
-  const hints = new Hints(components, bounds)
+  const components = { ...parts, clock: clock ?? parts.clock, membership, liveness, timers }
+  const hints = new Hints({ ...components, log: silent }, bounds)
   const write = async (key: string) => {
     await parts.replica.mutate(utf8(key), setTo('v'), false)
     await hints.add(owner, utf8(key))
   }
   const count = () => hints.status()[0]?.count ?? 0
-  return { ...parts, hints, sent, stage, write, count }
+  return { ...parts, hints, sent, items, stage, membership, write, count }
 }
 
 t.test('hints', async t => {
@@ -315,6 +339,74 @@ t.test('hints', async t => {
     t.equal(count(), 0)
   })
 
+  t.test('for one owner leave room for those for others', async t => {
+    const { hints, write, meter, count } = await createHints({ ownerBytesMax: 50 })
+    for (let i = 0; i < 9; i++) await write(`key ${i}`)
+    const kept = count()
+    t.ok(kept >= 1 && kept < 9)
+    t.equal(await hints.add(owner, utf8('another')), false, 'and it is told')
+    t.equal(meter.totals()['hints.no-room'], 10 - kept)
+    t.equal(await hints.add('other' as NodeId, utf8('k')), true)
+  })
+
+  t.test('go no faster than they may, and owners do not wait for each other', async t => {
+    const time = new HandTime()
+    const { hints, write, sent, membership } = await createHints({
+      rowsPerSecondMax: 128,
+      timers: time,
+      clock: time
+    })
+    const other = 'other' as NodeId
+    Object.assign(membership, { peers: [owner, other] })
+    for (let i = 0; i < 300; i++) await write(`key ${i}`)
+    await hints.add(other, utf8('key 0'))
+    const replay = hints.replay()
+    await time.pass(10)
+    t.same(sent.map(({ length }) => length).sort(), [1, 128])
+    await time.pass(980)
+    t.equal(sent.length, 2)
+    await time.pass(20)
+    t.equal(sent.length, 3)
+    await time.pass(1_000)
+    t.equal(sent.length, 4)
+    await time.pass(1_000)
+    await replay
+    t.same(hints.status(), [])
+  })
+
+  t.test('end their turn so that owners that came back get theirs', async t => {
+    const time = new HandTime()
+    const { hints, write, sent } = await createHints({
+      rowsPerSecondMax: 1,
+      timers: time,
+      clock: time
+    })
+    for (let i = 0; i < 300; i++) await write(`key ${i}`)
+    const replay = hints.replay()
+    await time.pass(200_000)
+    await replay
+    t.equal(sent.length, 1)
+    await hints.replay(AbortSignal.abort(new Error('paused'))).catch(() => undefined)
+    t.equal(sent.length, 2)
+  })
+
+  t.test('stop between two batches when they are paused', async t => {
+    const time = new HandTime()
+    const { hints, write, sent } = await createHints({
+      rowsPerSecondMax: 1,
+      timers: time,
+      clock: time
+    })
+    for (let i = 0; i < 300; i++) await write(`key ${i}`)
+    const pause = new AbortController()
+    const reason = new Error('paused')
+    const ended = hints.replay(pause.signal).catch((error: unknown) => error)
+    await time.pass(10)
+    pause.abort(reason)
+    t.equal(await ended, reason)
+    t.equal(sent.length, 1)
+  })
+
   t.test('of rows that are not known here wait, and of absent ones end', async t => {
     const { hints, write, replica, sent, count } = await createHints()
     await write('a')
@@ -327,6 +419,122 @@ t.test('hints', async t => {
     await hints.replay()
     t.same(sent.at(-1), ['a'])
     t.equal(count(), 0)
+  })
+})
+
+t.test('hints that carry a row', async t => {
+  const key = utf8('k')
+  const other = 'other' as NodeId
+  const dotOf = (by: number) => ({ actor: actor(by), time: timeOf(NOON + by) })
+  const setBy = (value: string, by: number) => (held: Row) =>
+    joinDelta(held, assign(held, utf8(value), dotOf(by)))
+  const keeping = (value: string, by: number, owners = [owner]) => {
+    return { key, owners, change: setBy(value, by), flush: false }
+  }
+  /** What owners were sent, as values. */
+  const valuesIn = (items: readonly ApplyItem[]) =>
+    items.flatMap(({ bytes }) => decodeRow(bytes)?.entries.map(({ value }) => text(value!)) ?? [])
+
+  t.test('are sent as they are, though the row is not here', async t => {
+    const { hints, items, count } = await createHints()
+    await hints.keep(keeping('v', 1))
+    t.equal(count(), 1)
+    t.same(hints.owners(key), [owner])
+    await hints.replay()
+    t.same(valuesIn(items), ['v'])
+    t.equal(count(), 0)
+  })
+
+  t.test('of one key are one, in which each write sees those before', async t => {
+    const { hints, items, count } = await createHints()
+    const writes = ['a', 'b', 'c'].map((value, i) => hints.keep(keeping(value, i + 1)))
+    await Promise.all(writes)
+    t.equal(count(), 1)
+    await hints.replay()
+    t.same(valuesIn(items), ['c'])
+    const row = decodeRow(items[0]?.bytes as Uint8Array)
+    t.equal(row?.context.vector.size, 3)
+  })
+
+  t.test('stay beside a hint that carries none, and both are sent', async t => {
+    const { hints, write, sent, count } = await createHints()
+    await write('k')
+    await hints.keep(keeping('kept', 1))
+    t.equal(count(), 2)
+    await hints.replay()
+    t.same(sent, [['k', 'k']])
+    t.equal(count(), 0)
+  })
+
+  t.test('are neither too old nor dropped, and survive a restart', async t => {
+    const disk = new MemoryDisk()
+    const { hints, write, clock, stage, count } = await createHints({ disk, ageMaxMs: 1_000 })
+    await hints.keep(keeping('v', 1))
+    await write('plain')
+    stage.alive = false
+    clock.now += 100_000
+    await hints.replay()
+    t.equal(count(), 1)
+    t.equal(await hints.drop(), 0)
+    const after = await createHints({ disk, ageMaxMs: 1_000 })
+    t.equal(after.count(), 1)
+    await after.hints.replay()
+    t.same(valuesIn(after.items), ['v'])
+  })
+
+  t.test('that are written again during their replay survive it, with both writes', async t => {
+    const { hints, stage, items, count } = await createHints()
+    await hints.keep(keeping('first', 1))
+    stage.ask = async () => {
+      stage.ask = async () => encodeRefusals([])
+      await hints.keep(keeping('second', 2))
+      return encodeRefusals([])
+    }
+    await hints.replay()
+    await hints.replay()
+    t.same(valuesIn(items), ['first', 'second'])
+    t.equal(count(), 0)
+  })
+
+  t.test('find room for all owners or are not kept for any', async t => {
+    const { hints, store } = await createHints({ bytesMax: 150 })
+    const refused = { code: 'ERR_OVERLOADED', message: /nothing was stored/ }
+    await t.rejects(hints.keep(keeping('x'.repeat(60), 1, [owner, other])), refused)
+    t.same(hints.status(), [])
+    t.same([...store.range('hints')], [])
+    await hints.keep(keeping('x', 1, [owner]))
+    t.equal(hints.status().length, 1)
+  })
+
+  t.test('that the disk refused are not there, and those of before still are', async t => {
+    const { hints, store, items } = await createHints()
+    await hints.keep(keeping('first', 1))
+    store.refuses = writes => writes.some(({ space }) => space === 'hints')
+    await t.rejects(hints.keep(keeping('second', 2)), StoreError)
+    store.refuses = () => false
+    await hints.keep(keeping('third', 3))
+    await hints.replay()
+    t.same(valuesIn(items), ['third'])
+    t.equal(decodeRow(items[0]?.bytes as Uint8Array)?.context.vector.size, 2, 'of two writes')
+  })
+
+  t.test('go to those who own the key by then', async t => {
+    const { hints, stage, membership, items, count } = await createHints()
+    await hints.keep(keeping('v', 1))
+    stage.owners = [other]
+    stage.fingerprint = 'next view'
+    Object.assign(membership, { peers: [owner, other] })
+    await hints.replay()
+    t.same(items.length, 1)
+    t.same(stage.asked, [other])
+    t.equal(count(), 0)
+  })
+
+  t.test('of a row that grew too large are refused', async t => {
+    const { hints } = await createHints()
+    const large = keeping('x'.repeat(1024 * 1024), 1)
+    await t.rejects(hints.keep(large), { code: 'ERR_ROW_SIZE' })
+    t.same(hints.status(), [])
   })
 })
 

@@ -522,7 +522,10 @@ void t.test('invite, status, pause, resume, repair and hints report what was don
   t.match(await cli(['resume', 'hints', ...at]), { code: 0, out: 'hints resumed\n' })
   node.hints = [{ owner: peer, count: 4, bytes: 100, oldestMs: 5_000 }]
   t.match((await cli(['status', ...at])).out, /for 12D3KooWPeer: 4 rows.*5 s ago/)
-  t.match(await cli(['hints', ...at]), { code: 0, out: `${peer}: 4 rows, 100 bytes\n` })
+  t.match(await cli(['hints', ...at]), {
+    code: 0,
+    out: `${peer}: 4 rows, 100 bytes, the oldest 5 s ago\n`
+  })
   t.match(await cli(['hints', 'drop', ...at]), { code: 0, out: '4 hints dropped\n' })
   t.match(await cli(['repair', ...at]), { code: 0, out: 'there is no peer to compare with\n' })
   node.reports = [report]

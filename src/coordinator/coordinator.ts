@@ -22,8 +22,15 @@ import {
   type Passed,
   type Passing
 } from '../wire/passing.ts'
+import type { Blind } from './blind.ts'
 import type { CatchUp } from './catch-up.ts'
-import { Forwarding, malformed, notWhole, type ForwardingComponents } from './forwarding.ts'
+import {
+  Forwarding,
+  isUndone,
+  malformed,
+  notWhole,
+  type ForwardingComponents
+} from './forwarding.ts'
 import { Outcomes } from './outcomes.ts'
 import type { Writer } from './writer.ts'
 
@@ -31,7 +38,11 @@ export interface CoordinatorComponents extends ForwardingComponents {
   readonly replica: Replica
   readonly writer: Writer
   readonly catchUp: CatchUp
+  readonly blind: Blind
 }
+
+/** Of the time of a write at level `any`; the rest is for keeping it here. */
+const PASSING_PART = 0.75
 
 export class Coordinator {
   readonly #components: CoordinatorComponents
@@ -45,9 +56,24 @@ export class Coordinator {
 
   async write(write: Forward, signal?: AbortSignal): Promise<Written> {
     signal?.throwIfAborted()
-    return this.#coordinates(write.key)
-      ? this.#run(write, signal)
+    if (this.#coordinates(write.key)) return this.#run(write, signal)
+    return write.level === 'any' && canBeBlind(write)
+      ? this.#passOnOrKeep(write, signal)
       : new Forwarding(this.#components, write, signal).run()
+  }
+
+  /** Kept here only when it is certain that no owner has done anything. */
+  async #passOnOrKeep(write: Forward, signal?: AbortSignal): Promise<Written> {
+    const passingMs = Math.max(1, Math.floor(write.timeoutMs * PASSING_PART))
+    const passing = { ...write, timeoutMs: passingMs }
+    try {
+      return await new Forwarding(this.#components, passing, signal).run()
+    } catch (error) {
+      if (!isUndone(error)) throw error
+      signal?.throwIfAborted()
+      const timeoutMs = write.timeoutMs - passingMs
+      return this.#components.blind.write({ ...write, timeoutMs, signal })
+    }
   }
 
   /** Only on a current owner's whole row can a dot say what it replaces. */
@@ -92,4 +118,10 @@ export class Coordinator {
       throw error
     }
   }
+}
+
+/** Whether it means the same to one who has not seen the row. */
+function canBeBlind({ operation }: Forward): boolean {
+  if (operation.do === 'delete') return operation.seen !== undefined
+  return ['put', 'increment', 'set-add', 'map-set'].includes(operation.do)
 }

@@ -34,8 +34,11 @@ export interface WriterComponents {
   readonly clock: Clock
   readonly timers: Timers
   readonly log: Log
-  /** Keeps the row of a key for an owner that did not acknowledge it; resolves when that is durable. */
-  readonly hint: (owner: NodeId, key: Uint8Array) => Promise<void>
+  /**
+   * Keeps the row of a key for an owner that did not acknowledge it; resolves when that is durable,
+   * and with `false` when there was no room for it.
+   */
+  readonly hint: (owner: NodeId, key: Uint8Array) => Promise<boolean>
 }
 
 export interface WriteRequest {
@@ -174,7 +177,9 @@ class Round {
   #hint(node: NodeId, failure: Error): Error {
     const { hint, log } = this.#components
     const kept = hint(node, this.#request.key).then(
-      () => void this.#hinted.add(node),
+      isKept => {
+        if (isKept) this.#hinted.add(node)
+      },
       // Without a hint the row still travels by anti-entropy; the write is not worse for it.
       (error: unknown) => log.warn('hint-not-kept', { owner: node, error: String(error) })
     )

@@ -13,6 +13,8 @@ export interface Known {
   readonly atMs: number
   /** Tells one writing of a hint from the next. */
   readonly sequence: number
+  /** It carries the row itself, which may be nowhere else. */
+  readonly carries: boolean
 }
 
 /** One writing of a hint: it is gone once the hint is written again. */
@@ -34,6 +36,7 @@ export class HintIndex {
   readonly #known = new Map<string, Known>()
   readonly #sums = new Map<NodeId, { count: number; bytes: number }>()
   #bytes = 0
+  #carrying = 0
 
   get bytes(): number {
     return this.#bytes
@@ -73,17 +76,31 @@ export class HintIndex {
     for (const [name, known] of sorted) this.#known.set(name, known)
   }
 
-  /** Every hint there is now, also while they are being removed. */
-  *all(): Iterable<Writing> {
-    for (const [name, { sequence }] of [...this.#known]) yield { id: bytesNamed(name), sequence }
+  bytesFor(owner: NodeId): number {
+    return this.#sums.get(owner)?.bytes ?? 0
+  }
+
+  /** Every hint there is now that carries no row, also while they are being removed. */
+  *droppable(): Iterable<Writing> {
+    for (const [name, { sequence, carries }] of [...this.#known]) {
+      if (!carries) yield { id: bytesNamed(name), sequence }
+    }
+  }
+
+  *carrying(): Iterable<Writing> {
+    if (this.#carrying === 0) return
+    for (const [name, { sequence, carries }] of this.#known) {
+      if (carries) yield { id: bytesNamed(name), sequence }
+    }
   }
 
   /**
-   * Those that were written before, and those of owners that have left. May be removed meanwhile.
-   * Looks at no others, as long as nobody has left.
+   * Those that were written before, and those of owners that have left; none that carries a row. May
+   * be removed meanwhile. Looks at no others, as long as nobody has left.
    */
   *outdated(beforeMs: number, left: ReadonlySet<NodeId>): Iterable<Writing> {
-    for (const [name, { owner, atMs, sequence }] of this.#known) {
+    for (const [name, { owner, atMs, sequence, carries }] of this.#known) {
+      if (carries) continue
       if (atMs < beforeMs || left.has(owner)) yield { id: bytesNamed(name), sequence }
       else if (left.size === 0) return
     }
@@ -100,7 +117,8 @@ export class HintIndex {
     })
   }
 
-  #count({ owner, size }: Known, by: 1 | -1): void {
+  #count({ owner, size, carries }: Known, by: 1 | -1): void {
+    if (carries) this.#carrying += by
     const sum = this.#sums.get(owner) ?? { count: 0, bytes: 0 }
     sum.count += by
     sum.bytes += by * size

@@ -4,21 +4,29 @@
  * never older than the write it stands for. Replays are idempotent because rows are.
  *
  * A hint is removed only when the owner has acknowledged a row that was read after the hint was
- * written. Hints older than `ageMaxMs`, or beyond `bytesMax`, are left to anti-entropy.
+ * written. Hints older than `ageMaxMs`, or beyond the bounds of bytes, are left to anti-entropy.
+ *
+ * A write at level `any` that no owner took is kept in hints that carry its row. Nobody else may have
+ * it, so these stay until their owner has acknowledged them, whatever their age, and go to whoever
+ * owns the key by then.
  */
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
 import { HearsayError } from '../errors.ts'
 import { encodeRow } from '../lattice/encode.ts'
+import { join, ROW_EMPTY, type Row } from '../lattice/row.ts'
 import type { HintStatus } from '../options.ts'
-import type { Clock, Log, Meter, Range, Store } from '../ports.ts'
-import type { ReplicaAnswer } from '../quorum/read.ts'
+import type { Clock, Log, Meter, Range, Store, Timers } from '../ports.ts'
+import { ROW_BYTES_MAX, rowSizeError } from '../replica/refusals.ts'
 import type { Replica } from '../replica/replica.ts'
-import { concat, text, utf8 } from '../util/bytes.ts'
+import { slotOf } from '../ring/slot.ts'
+import { nameOf } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
-import { isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
+import { sleep } from '../util/sleep.ts'
 import { decodeRefusals, encodeApply, type ApplyItem } from '../wire/rows.ts'
 import { HintIndex, type Known, type Writing } from './hint-index.ts'
+import { carriedRow, idOf, knownOf, makeHint, rangeOf, readHint, type Hint } from './hint-record.ts'
+import { pauseAfter, type Rates, type Sent } from './rate.ts'
 
 export interface HintsComponents {
   readonly store: Store
@@ -26,6 +34,7 @@ export interface HintsComponents {
   readonly membership: Membership
   readonly liveness: Liveness
   readonly clock: Clock
+  readonly timers: Timers
   readonly log: Log
   readonly meter: Meter
 }
@@ -44,37 +53,69 @@ export interface HintsInit {
    * @default 67_108_864
    */
   readonly bytesMax?: number
+  /**
+   * How much the hints for one owner may take, so that one that is long away leaves room for others.
+   *
+   * @default 33_554_432
+   */
+  readonly ownerBytesMax?: number
+  /**
+   * How many rows a second one owner is sent. More brings it up to date sooner and leaves less of it
+   * and of this node to clients meanwhile.
+   *
+   * @default 2_000
+   */
+  readonly rowsPerSecondMax?: number
+  /**
+   * How many bytes of rows a second one owner is sent.
+   *
+   * @default 8_388_608
+   */
+  readonly bytesPerSecondMax?: number
+}
+
+/** One write that no owner took. */
+export interface Keeping {
+  readonly key: Uint8Array
+  /** For whom it is kept. */
+  readonly owners: readonly NodeId[]
+  /** The row with the write, made from what is kept of the key already. */
+  readonly change: (held: Row) => Row
+  readonly flush: boolean
 }
 
 const BATCH_HINTS = 128
 const BATCH_BYTES = 1024 * 1024
+/** Then owners that came back meanwhile get their turn. */
+const TURN_MS = 5_000
 /** A store may need room for each removal: all of them in one commit might not fit any more. */
 const REMOVALS_A_COMMIT = 1_000
 const DEADLINE_MS = 5_000
-/** Between an owner's id and the key, in a hint's own key: no id contains it. */
-const SEPARATOR = new Uint8Array([0])
-const MAX = Number.MAX_SAFE_INTEGER
-
-interface Hint {
-  readonly id: Uint8Array
-  readonly value: Uint8Array
-  readonly owner: NodeId
-  readonly key: Uint8Array
-  readonly atMs: number
-  readonly sequence: number
-}
+/** Keys for which something is being kept at this moment. */
+const KEEPING_MAX = 1_024
 
 export class Hints {
   readonly #components: HintsComponents
   readonly #ageMaxMs: number
   readonly #bytesMax: number
+  readonly #ownerBytesMax: number
+  readonly #rates: Rates
   readonly #index = new HintIndex()
+  /** By key: what is kept of one key is kept one after the other. */
+  readonly #keeping = new Map<string, Promise<unknown>>()
   #sequence = 0
+  /** Under which view the hints that carry a row were last addressed. */
+  #addressedUnder: string | undefined
 
   constructor(components: HintsComponents, init: HintsInit = {}) {
     this.#components = components
     this.#ageMaxMs = init.ageMaxMs ?? 10_800_000
     this.#bytesMax = init.bytesMax ?? 64 * 1024 * 1024
+    this.#ownerBytesMax = init.ownerBytesMax ?? 32 * 1024 * 1024
+    this.#rates = {
+      rowsPerSecondMax: init.rowsPerSecondMax ?? 2_000,
+      bytesPerSecondMax: init.bytesPerSecondMax ?? 8 * 1024 * 1024
+    }
     for (const hint of this.#all()) {
       this.#index.set(hint.id, knownOf(hint))
       this.#sequence = Math.max(this.#sequence, hint.sequence + 1)
@@ -82,46 +123,53 @@ export class Hints {
     this.#index.sort()
   }
 
-  /** Resolves when the hint is durable; one that finds no room is dropped and counted. */
-  async add(owner: NodeId, key: Uint8Array): Promise<void> {
-    const { store, clock, meter } = this.#components
-    const id = idOf(owner, key)
-    const before = this.#index.get(id)
-    const atMs = clock.wallMs()
-    // The sequence tells this writing of the hint from an earlier one whose replay is under way.
-    const sequence = this.#sequence++
-    const value = pack([atMs, sequence])
-    if (!before && this.#index.bytes + id.length + value.length > this.#bytesMax) {
-      meter.count('hints.no-room')
-      return
+  /** Resolves when the hint is durable; with `false` when there was no room, which is counted. */
+  async add(owner: NodeId, key: Uint8Array): Promise<boolean> {
+    const hint = this.#write(owner, key, undefined)
+    if (this.#index.get(hint.id) === undefined && !this.#hasRoom([hint])) {
+      this.#components.meter.count('hints.no-room')
+      return false
     }
-    this.#index.set(id, knownOf({ id, value, owner, atMs, sequence }))
-    try {
-      await store.commit([{ space: 'hints', key: id, value }])
-    } catch (error) {
-      if (this.#index.has({ id, sequence })) this.#restore(id, before)
-      throw error
-    }
-    meter.count('hints.kept')
+    await this.#commit([hint], false)
+    return true
   }
 
-  /** Replays to every owner that is alive, until nothing is left for it or it fails. */
+  /**
+   * Keeps a write for owners of which none took it. Resolves with the row when that is durable for
+   * all of them; rejects when it is for none, with `ERR_OVERLOADED` when there is no room.
+   */
+  async keep(keeping: Keeping): Promise<Row> {
+    const name = nameOf(keeping.key)
+    const before = this.#keeping.get(name)
+    if (before === undefined && this.#keeping.size >= KEEPING_MAX) throw noRoom()
+    const now = () => this.#keep(keeping)
+    // How the one before ended is for its own caller to hear.
+    const kept = before === undefined ? now() : before.then(now, now)
+    this.#keeping.set(name, kept)
+    try {
+      return await kept
+    } finally {
+      if (this.#keeping.get(name) === kept) this.#keeping.delete(name)
+    }
+  }
+
+  /** Replays to every owner that is alive, until nothing is left for it, it fails, or time is up. */
   async replay(signal?: AbortSignal): Promise<void> {
     await this.#remove(this.#outdated())
-    const { membership, liveness } = this.#components
-    for (const owner of membership.peers) {
-      while (liveness.isAlive(owner) && (await this.#replayBatch(owner, signal)));
-    }
+    await this.#readdress()
+    const { membership, clock } = this.#components
+    const endMs = clock.monoMs() + TURN_MS
+    await Promise.all(membership.peers.map(owner => this.#replayTo(owner, endMs, signal)))
   }
 
-  /** Removes every hint; resolves with how many there were. */
+  /** Removes every hint but those that carry a row; resolves with how many there were. */
   async drop(): Promise<number> {
-    return this.#remove(this.#index.all())
+    return this.#remove(this.#index.droppable())
   }
 
   /** For whom a hint of the key is kept. */
   owners(key: Uint8Array): NodeId[] {
-    return [...this.#index.owners].filter(owner => this.#index.get(idOf(owner, key)) !== undefined)
+    return [...this.#index.owners].filter(owner => this.#keepsFor(owner, key))
   }
 
   status(): HintStatus[] {
@@ -131,12 +179,99 @@ export class Hints {
     })
   }
 
-  /** True while hints for this owner come to an end and there may be more of them. */
-  async #replayBatch(owner: NodeId, signal?: AbortSignal): Promise<boolean> {
+  #keepsFor(owner: NodeId, key: Uint8Array): boolean {
+    return [false, true].some(carries => this.#index.get(idOf(owner, key, carries)) !== undefined)
+  }
+
+  async #keep({ key, owners, change, flush }: Keeping): Promise<Row> {
+    const held = owners.flatMap(owner => this.#carried(owner, key) ?? [])
+    const row = change(held.reduce(join, ROW_EMPTY))
+    const bytes = encodeRow(row)
+    if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length, key)
+    const hints = owners.map(owner => this.#write(owner, key, bytes))
+    if (!this.#hasRoom(hints)) throw noRoom()
+    await this.#commit(hints, flush)
+    return row
+  }
+
+  #carried(owner: NodeId, key: Uint8Array): Row | undefined {
+    const id = idOf(owner, key, true)
+    const value = this.#components.store.get('hints', id)
+    return value && carriedRow(readHint(id, value))
+  }
+
+  /** The sequence tells this writing of a hint from an earlier one whose replay is under way. */
+  #write(owner: NodeId, key: Uint8Array, carried: Uint8Array | undefined): Hint {
+    const atMs = this.#components.clock.wallMs()
+    return makeHint({ owner, key, atMs, sequence: this.#sequence++, carried })
+  }
+
+  /** Of each its size less that of the writing before. */
+  #hasRoom(hints: readonly Hint[]): boolean {
+    let all = this.#index.bytes
+    for (const hint of hints) {
+      const more = knownOf(hint).size - (this.#index.get(hint.id)?.size ?? 0)
+      all += more
+      if (this.#index.bytesFor(hint.owner) + more > this.#ownerBytesMax) return false
+    }
+    return all <= this.#bytesMax
+  }
+
+  async #commit(hints: readonly Hint[], flush: boolean): Promise<void> {
+    const { store, meter } = this.#components
+    const before = hints.map(({ id }) => this.#index.get(id))
+    for (const hint of hints) this.#index.set(hint.id, knownOf(hint))
+    const writes = hints.map(({ id, value }) => ({ space: 'hints' as const, key: id, value }))
+    try {
+      await store.commit(writes, flush ? 'flush' : 'commit')
+    } catch (error) {
+      for (const [i, hint] of hints.entries()) {
+        if (this.#index.has(hint)) this.#restore(hint.id, before[i])
+      }
+      throw error
+    }
+    meter.count('hints.kept', hints.length)
+  }
+
+  /** Gives what hints carry to the owners of now; a hint for somebody else ends with that. */
+  async #readdress(): Promise<void> {
+    const { membership, replica, store } = this.#components
+    const { fingerprint } = membership.view
+    if (this.#addressedUnder === fingerprint) return
+    for (const { id } of [...this.#index.carrying()]) {
+      const value = store.get('hints', id)
+      const hint = value && readHint(id, value)
+      const row = carriedRow(hint)
+      if (hint === undefined || row === undefined) continue
+      const { current, next } = membership.view.ownersOf(slotOf(hint.key))
+      const owners = [...new Set([...current, ...next])]
+      if (owners.length === 0 || owners.includes(hint.owner)) continue
+      const others = owners.filter(owner => owner !== membership.id)
+      const change = (held: Row) => join(held, row)
+      await this.keep({ key: hint.key, owners: others, change, flush: false })
+      if (owners.length > others.length) await replica.apply(hint.key, 'row', encodeRow(row))
+      await this.#remove([hint])
+    }
+    this.#addressedUnder = fingerprint
+  }
+
+  async #replayTo(owner: NodeId, endMs: number, signal?: AbortSignal): Promise<void> {
+    const { liveness, clock, timers } = this.#components
+    while (liveness.isAlive(owner) && clock.monoMs() < endMs) {
+      const beganMs = clock.monoMs()
+      const sent = await this.#replayBatch(owner, signal)
+      if (sent === undefined) return
+      const pauseMs = pauseAfter(sent, clock.monoMs() - beganMs, this.#rates)
+      if (pauseMs > 0) await sleep(timers, pauseMs, signal)
+    }
+  }
+
+  /** What was sent, while hints for this owner come to an end and there may be more of them. */
+  async #replayBatch(owner: NodeId, signal?: AbortSignal): Promise<Sent | undefined> {
     const { membership, meter, log } = this.#components
     const batch = this.#take(owner)
     const items = batch.flatMap(({ item }) => item ?? [])
-    if (batch.length === 0) return false
+    if (batch.length === 0) return undefined
     try {
       const request = encodeApply({ flush: false, items })
       const answer = await membership.ask(owner, 'apply', request, {
@@ -148,29 +283,37 @@ export class Hints {
       const refused = new Set(refusals.map(({ index }) => items[index]))
       const done = batch.filter(({ item }) => item === undefined || !refused.has(item))
       meter.count('hints.replayed', items.length - refused.size)
-      return (await this.#remove(done.map(({ hint }) => hint))) > 0 && refused.size === 0
+      const removed = await this.#remove(done.map(({ hint }) => hint))
+      if (removed === 0 || refused.size > 0) return undefined
+      const bytes = items.reduce((sum, item) => sum + item.bytes.length, 0)
+      return { rows: items.length, bytes }
     } catch (error) {
       log.debug('hint-replay-failed', { owner, error: String(error) })
-      return false
+      return undefined
     }
   }
 
   #take(owner: NodeId): { hint: Hint; item: ApplyItem | undefined }[] {
-    const from = concat([utf8(owner), SEPARATOR])
-    const to = concat([utf8(owner), new Uint8Array([1])])
     const batch = []
     let bytes = 0
-    for (const hint of this.#all({ from, to })) {
-      const answer = this.#components.replica.read(hint.key)
+    for (const hint of this.#all(rangeOf(owner))) {
+      const item = this.#itemOf(hint)
       // What is lost here or still on its way may come back: its hint waits.
-      if (answer.answer === 'unknown') continue
-      const item = itemOf(hint.key, answer)
+      if (item === 'unknown') continue
       bytes += item ? item.key.length + item.bytes.length : 0
       if (batch.length > 0 && bytes > BATCH_BYTES) break
       batch.push({ hint, item })
       if (batch.length === BATCH_HINTS) break
     }
     return batch
+  }
+
+  /** The row that the hint carries, or as it is here now; one that is absent has nothing to replay. */
+  #itemOf({ key, carried }: Hint): ApplyItem | undefined | 'unknown' {
+    if (carried !== undefined) return { key, kind: 'row', bytes: carried }
+    const held = this.#components.replica.read(key)
+    if (held.answer === 'unknown') return 'unknown'
+    return held.answer === 'row' ? { key, kind: 'row', bytes: encodeRow(held.row) } : undefined
   }
 
   *#all(range: Range = {}): Iterable<Hint> {
@@ -218,14 +361,6 @@ export class Hints {
   }
 }
 
-function idOf(owner: NodeId, key: Uint8Array): Uint8Array {
-  return concat([utf8(owner), SEPARATOR, key])
-}
-
-function knownOf({ id, value, owner, atMs, sequence }: Omit<Hint, 'key'>): Known {
-  return { owner, size: id.length + value.length, atMs, sequence }
-}
-
 function* inParts<T>(all: Iterable<T>, size: number): Iterable<readonly T[]> {
   let part: T[] = []
   for (const each of all) {
@@ -236,21 +371,14 @@ function* inParts<T>(all: Iterable<T>, size: number): Iterable<readonly T[]> {
   if (part.length > 0) yield part
 }
 
-/** The row as it is now; one that is absent has nothing to replay. */
-function itemOf(key: Uint8Array, answer: ReplicaAnswer): ApplyItem | undefined {
-  return answer.answer === 'row' ? { key, kind: 'row', bytes: encodeRow(answer.row) } : undefined
-}
-
 function unreadable(owner: NodeId): HearsayError {
   return new HearsayError('ERR_PROTOCOL', `Hearsay could not read an answer of ${owner}.`)
 }
 
-function readHint(id: Uint8Array, value: Uint8Array): Hint | undefined {
-  const end = id.indexOf(0)
-  const fields = unpack(value)
-  if (end < 1 || !isTuple(fields, 2)) return undefined
-  const [atMs, sequence] = fields
-  if (!isCount(atMs, MAX) || !isCount(sequence, MAX)) return undefined
-  const owner = text(id.subarray(0, end)) as NodeId
-  return { id, value, owner, key: id.subarray(end + 1), atMs, sequence }
+function noRoom(): HearsayError {
+  return new HearsayError(
+    'ERR_OVERLOADED',
+    'No owner of this key can be reached and there is no room to keep the write for them; nothing ' +
+      'was stored. Start the missing nodes, or try again later.'
+  )
 }

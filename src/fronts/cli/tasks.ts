@@ -1,5 +1,6 @@
 /** pause, resume, repair and hints: the healing of the running node, by hand. */
 import type { BackgroundTask, ExchangeReport, NodeId } from '../../index.ts'
+import { ago } from './ago.ts'
 import type { AdminClient } from '../admin/client.ts'
 import { withAdmin } from './admin.ts'
 import { dataOption, jsonOption, UsageError, type Call, type Command } from './command.ts'
@@ -42,6 +43,7 @@ export const hintsCommand: Command = {
   name: 'hints',
   arguments: ['[drop]'],
   summary: 'List the rows kept for absent owners, or drop them and leave it to anti-entropy',
+  notes: ['Writes at level any that no owner has yet are not dropped.'],
   options,
   run: hints
 }
@@ -110,7 +112,7 @@ async function list(admin: AdminClient, call: Call, io: Io): Promise<number> {
   if (call.flag('json')) line(io.stdout, JSON.stringify(hints))
   else if (hints.length === 0) line(io.stdout, 'no hints are kept')
   else
-    for (const { owner, count, bytes } of hints)
-      line(io.stdout, `${owner}: ${count} rows, ${bytes} bytes`)
+    for (const { owner, count, bytes, oldestMs } of hints)
+      line(io.stdout, `${owner}: ${count} rows, ${bytes} bytes, the oldest ${ago(oldestMs)}`)
   return 0
 }

@@ -1,0 +1,169 @@
+import t from 'tap'
+import { UnavailableError } from '../src/errors.ts'
+import { text } from '../src/util/bytes.ts'
+import { cut, formWorld, keyWhere, mend, runUntil, storedAt } from './fixtures/engine-world.ts'
+import { rowsOf } from './fixtures/sim/inspect.ts'
+import { Stream } from './fixtures/sim/random.ts'
+import type { World } from './fixtures/sim/world.ts'
+
+const any = { level: 'any' } as const
+const OWNERS = [0, 1, 2]
+
+/** Four nodes, a key that n3 does not own, and n3 cut off from everybody. */
+async function alone(init: { seed?: number } = {}) {
+  const world = await formWorld({ nodes: 4, ...init })
+  const key = keyWhere(world, 3, owners => !owners.includes(3))
+  await isolate(world)
+  return { world, key }
+}
+
+async function isolate(world: World): Promise<void> {
+  for (const host of OWNERS) cut(world, host, 3)
+  const down = () =>
+    world
+      .node(3)
+      .status()
+      .members.filter(({ liveness }) => liveness === 'down')
+  await runUntil(world, () => down().length === 3)
+}
+
+async function reunite(world: World): Promise<void> {
+  for (const host of OWNERS) mend(world, host, 3)
+  await runUntil(world, () => world.node(3).status().hints.length === 0, 120_000)
+}
+
+const failure = (world: World, promise: Promise<unknown>) =>
+  world.until(promise.catch((error: unknown) => error))
+
+t.test('at level any', async t => {
+  t.test('a write at an owner is acknowledged by its own disk, as at level one', async t => {
+    const world = await formWorld()
+    world.crash(1)
+    world.crash(2)
+    const down = () =>
+      world
+        .node(0)
+        .status()
+        .members.filter(m => m.liveness === 'down')
+    await runUntil(world, () => down().length === 2)
+    const { acknowledged, hinted } = await world.until(world.node(0).put('k', 'v', any))
+    t.same(acknowledged, ['n0'])
+    t.same([...hinted].sort(), ['n1', 'n2'])
+    t.equal(text((await world.until(world.node(0).get('k', any))) as Uint8Array), 'v')
+  })
+
+  t.test('a write is passed on to an owner while one can be reached', async t => {
+    const world = await formWorld({ nodes: 4 })
+    const key = keyWhere(world, 3, owners => !owners.includes(3))
+    t.ok((await world.until(world.node(3).put(key, 'v', any))).acknowledged.length > 0)
+    t.same(world.node(3).status().hints, [])
+  })
+
+  t.test('a write is kept for every owner while none can be reached, and gets there', async t => {
+    const { world, key } = await alone()
+    const { acknowledged, hinted } = await world.until(world.node(3).put(key, 'v', any))
+    t.same(acknowledged, [])
+    t.same([...hinted].sort(), ['n0', 'n1', 'n2'])
+    t.equal(storedAt(world, 3, key), undefined, 'it is no row of this node')
+    await reunite(world)
+    for (const host of OWNERS) t.equal(storedAt(world, host, key), storedAt(world, 0, key))
+    t.equal(text((await world.until(world.node(3).get(key))) as Uint8Array), 'v')
+    t.same(world.fabric.bugs, [])
+  })
+
+  t.test('a write survives the crash of the only node that has it', async t => {
+    const { world, key } = await alone()
+    await world.until(world.node(3).put(key, 'v', any))
+    world.crash(3)
+    await world.run(1_000)
+    world.start(3)
+    await world.run(1_000)
+    for (const host of OWNERS) mend(world, host, 3)
+    await runUntil(world, () => OWNERS.every(host => storedAt(world, host, key) !== undefined))
+    t.equal(text((await world.until(world.node(0).get(key))) as Uint8Array), 'v')
+  })
+
+  t.test('a write replaces what it saw, which is what is kept here, and nothing else', async t => {
+    const { world, key } = await alone()
+    await world.until(world.node(0).put(key, 'theirs', { level: 'all' }))
+    await world.until(world.node(3).put(key, 'first', any))
+    await world.until(world.node(3).put(key, 'second', any))
+    await reunite(world)
+    await world.run(5_000)
+    const { value, siblings } = await world.until(world.node(0).read(key, { level: 'all' }))
+    t.equal(value && text(value), 'second')
+    t.equal(siblings, 1, 'what the owners had stands beside it')
+    await world.until(world.node(0).put(key, 'after', { level: 'all' }))
+    t.equal((await world.until(world.node(1).read(key, { level: 'all' }))).siblings, 0)
+  })
+
+  t.test('a delete is refused while no owner can be reached: it would delete nothing', async t => {
+    const { world, key } = await alone()
+    const error = await failure(world, world.node(3).delete(key, any))
+    t.ok(error instanceof UnavailableError)
+    t.match(error, { level: 'any', needed: 1, alive: 0, owners: 3 })
+    t.same(world.node(3).status().hints, [])
+  })
+
+  t.test('a write whose outcome at an owner is unknown is not made again here', async t => {
+    const world = await formWorld({ nodes: 4 })
+    const key = keyWhere(world, 3, owners => !owners.includes(3))
+    for (const host of OWNERS) world.fabric.cut(host, 3)
+    const error = await failure(world, world.node(3).put(key, 'v', { ...any, timeoutMs: 500 }))
+    t.match(error, { code: 'ERR_TIMEOUT' })
+    t.same(world.node(3).status().hints, [])
+  })
+
+  t.test('a write is refused when the disk refuses it, and is nowhere', async t => {
+    const { world, key } = await alone()
+    world.diskFaults = { ...world.diskFaults, refuse: 1 }
+    t.match(await failure(world, world.node(3).put(key, 'v', any)), { code: 'ERR_STORE' })
+    world.diskFaults = { ...world.diskFaults, refuse: 0 }
+    t.same(world.node(3).status().hints, [])
+    for (const host of OWNERS) mend(world, host, 3)
+    await world.run(10_000)
+    t.equal(storedAt(world, 0, key), undefined)
+  })
+
+  t.test('nothing is lost and nothing comes back, whatever else goes on', async t => {
+    for (let seed = 0; seed < 6; seed++) {
+      const { world, key } = await alone({ seed })
+      const chance = new Stream(seed, 'any')
+      await world.until(world.node(0).put(key, 'old', { level: 'all' }))
+      await world.until(world.node(0).delete(key, { level: 'all' }))
+      const kept: string[] = []
+      for (let i = 0; i < 5; i++) {
+        if (chance.chance(0.4)) {
+          await world.until(world.node(0).put(key, `owner ${i}`, { level: 'quorum' }))
+        }
+        kept.push((await world.until(world.node(3).put(key, `kept ${i}`, any))).version)
+        if (chance.chance(0.3)) {
+          world.crash(3)
+          await world.run(chance.int(10, 500))
+          world.start(3)
+          await runUntil(world, () => world.host(3).node !== undefined)
+          await isolated(world)
+        }
+      }
+      await reunite(world)
+      await world.run(20_000)
+      const rows = OWNERS.map(host => rowsOf(world.host(host).disk).get(key))
+      t.equal(new Set(rows.map(row => row?.bytes)).size, 1, `seed ${seed}: owners are equal`)
+      const values = rows[0]?.row.entries.map(({ value }) => value && text(value)) ?? []
+      t.ok(values.includes('kept 4'), `seed ${seed}: the last is there`)
+      t.notOk(values.includes('old'), 'and what was deleted is not')
+      t.equal(new Set(kept).size, 5)
+      t.same(world.fabric.bugs, [])
+    }
+  })
+})
+
+/** Until a node that was started again while cut off knows that nobody answers. */
+async function isolated(world: World): Promise<void> {
+  const down = () =>
+    world
+      .node(3)
+      .status()
+      .members.filter(({ liveness }) => liveness === 'down')
+  await runUntil(world, () => down().length === 3)
+}
