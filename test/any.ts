@@ -1,7 +1,15 @@
 import t from 'tap'
+import type { Membership } from '../src/cluster/membership.ts'
+import { Blind } from '../src/coordinator/blind.ts'
 import { UnavailableError } from '../src/errors.ts'
-import { text } from '../src/util/bytes.ts'
+import { encodeRow } from '../src/lattice/encode.ts'
+import { readCounter } from '../src/lattice/kinds.ts'
+import { ROW_EMPTY, type Row } from '../src/lattice/row.ts'
+import { text, utf8 } from '../src/util/bytes.ts'
+import type { NodeId } from '../src/util/node-id.ts'
+import { openReplica, silent } from './fixtures/engine-parts.ts'
 import { cut, formWorld, keyWhere, mend, runUntil, storedAt } from './fixtures/engine-world.ts'
+import { HandTime } from './fixtures/hand-time.ts'
 import { rowsOf } from './fixtures/sim/inspect.ts'
 import { Stream } from './fixtures/sim/random.ts'
 import type { World } from './fixtures/sim/world.ts'
@@ -167,3 +175,35 @@ async function isolated(world: World): Promise<void> {
       .members.filter(({ liveness }) => liveness === 'down')
   await runUntil(world, () => down().length === 3)
 }
+
+t.test('increments that no owner took are added to what the owners have, each once', async t => {
+  const { replica, clock } = await openReplica()
+  const owners = ['a', 'b'] as unknown as NodeId[]
+  const view = { ownersOf: () => ({ current: owners, next: owners }) }
+  let held: Row = ROW_EMPTY
+  const blind = new Blind({
+    replica,
+    membership: { id: 'c', view } as unknown as Membership,
+    random: new Stream(1, 'actors'),
+    clock,
+    timers: new HandTime(),
+    log: silent,
+    keep: async ({ change }) => (held = change(held))
+  })
+  const key = utf8('k')
+  await replica.mutate(key, { do: 'increment', by: 100n }, false)
+  const request = { key, flush: false, timeoutMs: 1_000 }
+  for (const by of [1n, 20n, -3n]) {
+    const operation = { do: 'increment', by } as const
+    const written = await blind.write({ ...request, operation })
+    t.same(written.hinted, owners)
+    t.notOk('number' in written, 'the value is not known here')
+  }
+  const words = { do: 'put', value: utf8('text') } as const
+  for (let i = 0; i < 2; i++) await replica.apply(key, 'row', encodeRow(held))
+  const answer = replica.read(key)
+  t.equal(answer.answer === 'row' && readCounter(answer.row, clock.wallMs()), 118n)
+  await blind.write({ ...request, operation: words })
+  const refused = blind.write({ ...request, operation: { do: 'increment', by: 1n } })
+  await t.rejects(refused, { code: 'ERR_NUMBER' }, 'of a text that is kept')
+})
