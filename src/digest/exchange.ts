@@ -130,7 +130,9 @@ export class Initiator {
 
   /** Once done: the slots whose hashes were the same on both sides since the walk began. */
   get same(): Uint16Array {
-    return this.#own.group.slots.filter((_, tree) => !this.#comparison.opened.has(tree))
+    const { slots } = this.#own.group
+    const { opened } = this.#comparison
+    return opened.size === 0 ? slots : slots.filter((_, tree) => !opened.has(tree))
   }
 
   /** Rows in which the sides were found to differ. */

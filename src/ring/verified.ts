@@ -20,16 +20,46 @@ export interface InSync {
 
 const NEVER = -Infinity
 
-export class Verified {
-  readonly #proofs = new Map<NodeId, Float64Array>()
+/**
+ * What is known of one peer. Mostly all that is shared is proven at once, again and again, by the very
+ * same list: that costs one number, and the single slots are looked at only when the list changes.
+ */
+class Proofs {
+  readonly #times = new Float64Array(SLOTS).fill(NEVER)
+  readonly #listed = new Uint8Array(SLOTS)
+  #list: ArrayLike<number> | undefined
+  #listMs = NEVER
 
-  /** The slots were the same here and at the peer at that moment. Older news changes nothing. */
-  note(peer: NodeId, slots: Iterable<number>, atMs: number): void {
-    let times = this.#proofs.get(peer)
-    if (times === undefined) {
-      this.#proofs.set(peer, (times = new Float64Array(SLOTS).fill(NEVER)))
-    }
-    for (const slot of slots) times[slot] = Math.max(times[slot] as number, atMs)
+  note(slots: ArrayLike<number>, atMs: number): void {
+    if (slots !== this.#list) this.#change(slots)
+    this.#listMs = Math.max(this.#listMs, atMs)
+  }
+
+  at(slot: number): number {
+    const time = this.#times[slot] ?? NEVER
+    return this.#listed[slot] === 1 ? Math.max(time, this.#listMs) : time
+  }
+
+  #change(slots: ArrayLike<number>): void {
+    for (let slot = 0; slot < SLOTS; slot++) this.#times[slot] = this.at(slot)
+    this.#listed.fill(0)
+    for (let i = 0; i < slots.length; i++) this.#listed[slots[i] as number] = 1
+    this.#list = slots
+    this.#listMs = NEVER
+  }
+}
+
+export class Verified {
+  readonly #proofs = new Map<NodeId, Proofs>()
+
+  /**
+   * The slots were the same here and at the peer at that moment. Older news changes nothing. The list
+   * must not be changed afterwards.
+   */
+  note(peer: NodeId, slots: ArrayLike<number>, atMs: number): void {
+    let proofs = this.#proofs.get(peer)
+    if (proofs === undefined) this.#proofs.set(peer, (proofs = new Proofs()))
+    proofs.note(slots, atMs)
   }
 
   /** Keeps only what is known of these. */
@@ -41,7 +71,7 @@ export class Verified {
 
   /** When the slot was last the same at the peer; -Infinity for never. */
   at(slot: number, peer: NodeId): number {
-    return this.#proofs.get(peer)?.[slot] ?? NEVER
+    return this.#proofs.get(peer)?.at(slot) ?? NEVER
   }
 
   /** How many of the peers hold the same as this node, by proofs not older than `sinceMs`. */
