@@ -1,10 +1,16 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { contextOf, covers, fold, joinContexts, newestDot } from '../src/lattice/context.ts'
-import { compareDots, printDot, type Dot } from '../src/lattice/dot.ts'
+import { compareDots, printDot, type Actor, type Dot } from '../src/lattice/dot.ts'
 import { isRefusal } from '../src/lattice/kinds.ts'
 import { mutate } from '../src/lattice/mutate.ts'
-import { decodeDelta, decodeRow, encodeDelta, encodeRow } from '../src/lattice/encode.ts'
+import {
+  decodeDelta,
+  decodeRow,
+  encodeDelta,
+  encodeRow,
+  newestTimeIn
+} from '../src/lattice/encode.ts'
 import { millisecondsOf, observe, tick, timeOf, TIME_ZERO } from '../src/lattice/hlc.ts'
 import {
   assign,
@@ -213,6 +219,22 @@ t.test('encoding', async t => {
     })
     t.pass()
   })
+  t.test('shows the newest time of a row without being decoded', async t => {
+    check(fc.tuple(history, fc.nat()), ([steps, i]) => {
+      for (const row of [pick(play(steps).rows, i), ROW_EMPTY]) {
+        const found = newestTimeIn(encodeRow(row))
+        if (found !== newestDot(row.context)?.time) throw new Error(`${found} was found`)
+      }
+    })
+    // The head of an array has a length of its own for few, for many and for very many elements.
+    for (const count of [1, 7, 8, 40_000]) {
+      const seen = Array.from({ length: count }, (_, i) => [BigInt(i) as Actor, timeOf(i)] as const)
+      const row = { ...ROW_EMPTY, context: { vector: new Map(seen), loose: [] } }
+      t.equal(newestTimeIn(encodeRow(row)), timeOf(count - 1))
+    }
+    check(fc.uint8Array({ maxLength: 60 }), bytes => void newestTimeIn(bytes))
+  })
+
   t.test('takes any bytes without throwing', async t => {
     const row = joinDelta(
       ROW_EMPTY,

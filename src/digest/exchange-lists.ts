@@ -19,12 +19,17 @@ import { summarize, unexpected, type LeafRow, type PartReader } from './exchange
 export interface Listed {
   readonly lists: readonly RowList[]
   /** Every row of the lists, in order. */
-  readonly rows: readonly Want[]
+  readonly rows: readonly ListedRow[]
+}
+
+/** Where a row is, and the newest time it had seen when it was listed. */
+export interface ListedRow extends Want {
+  readonly own: bigint
 }
 
 /** A row that differs, and the newest time of the peer's; `undefined` when the peer has none. */
-export interface Difference extends Want {
-  readonly newest: bigint | undefined
+export interface Difference extends ListedRow {
+  readonly theirs: bigint | undefined
 }
 
 const EMPTY_MIN = 32
@@ -98,7 +103,7 @@ export class Lists {
 /** The lists of one message. */
 class Page implements Listed {
   readonly lists: RowList[] = []
-  readonly rows: Want[] = []
+  readonly rows: ListedRow[] = []
   empty = 0
   #bytes = 0
 
@@ -108,8 +113,8 @@ class Page implements Listed {
   }
 
   note(tree: number, rows: readonly LeafRow[]): void {
-    for (const { token, bytes } of rows) {
-      this.rows.push({ tree, token })
+    for (const { token, newest, bytes } of rows) {
+      this.rows.push({ tree, token, own: newest })
       this.#bytes += bytes.length
     }
   }
@@ -130,6 +135,6 @@ export function foundIn({ rows }: Listed, { found }: ExchangeAnswer): Difference
   return found.map(({ index, newest }) => {
     const row = rows[index]
     if (row === undefined) throw unexpected('finds rows that were not listed')
-    return { ...row, newest }
+    return { ...row, theirs: newest }
   })
 }

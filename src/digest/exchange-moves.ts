@@ -38,7 +38,7 @@ export class Moves {
 
   /** Sends a row as it is then. */
   send({ tree, token }: Want): void {
-    this.#found.push({ tree, token, newest: undefined })
+    this.#found.push({ tree, token, own: 0n, theirs: undefined })
   }
 
   want(wants: readonly Want[]): void {
@@ -62,11 +62,9 @@ export class Moves {
 
   *#decideInto(budget: RowBudget): Sliced<void> {
     let taken = 0
-    for (const { tree, token, newest } of this.#found) {
-      const own = this.#reader.byToken(tree, token)
-      const ahead = own.some(row => newest === undefined || row.newest >= newest)
-      if (ahead && !budget.add(own)) break
-      if (!ahead && newest !== undefined) this.#wants.push({ tree, token })
+    for (const { tree, token, own, theirs } of this.#found) {
+      if (theirs !== undefined && own < theirs) this.#wants.push({ tree, token })
+      else if (!budget.add(this.#reader.byToken(tree, token))) break
       taken++
       if (taken % MOVES_A_TURN === 0) yield
     }

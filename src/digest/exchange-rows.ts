@@ -18,7 +18,7 @@ export interface LeafRow extends RowItem {
   readonly token: Uint8Array
   /** 32 bytes. */
   readonly digest: Uint8Array
-  /** The newest time the row has seen. Not known before somebody asks, which takes longer. */
+  /** The newest time the row has seen. */
   readonly newest: bigint
 }
 

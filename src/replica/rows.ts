@@ -5,15 +5,14 @@
  */
 import type { LeafReader, LeafRow } from '../digest/exchange-rows.ts'
 import type { Hasher } from '../digest/forest.ts'
-import { newestDot } from '../lattice/context.ts'
-import { decodeRow, encodeRowAfter } from '../lattice/encode.ts'
+import { decodeRow, encodeRowAfter, newestTimeIn } from '../lattice/encode.ts'
 import type { Row } from '../lattice/row.ts'
 import type { Range, Store } from '../ports.ts'
 import {
   leafRange,
   parseRowKey,
   rowKey,
-  slotRange,
+  tokenRange,
   TOKEN_BYTES,
   type RowKey
 } from '../ring/row-key.ts'
@@ -76,8 +75,7 @@ class ListedRow implements LeafRow {
   }
 
   get newest(): bigint {
-    const row = decodeRow(this.bytes)
-    return (row && newestDot(row.context)?.time) ?? 0n
+    return newestTimeIn(this.bytes) ?? 0n
   }
 }
 
@@ -152,11 +150,7 @@ export class Rows implements LeafReader {
   }
 
   *byToken(slot: number, token: Uint8Array): Iterable<LeafRow> {
-    const from = rowKey(slot, token, EMPTY)
-    for (const row of this.#listed({ from, to: slotRange(slot).to })) {
-      if (!equal(row.token, token)) return
-      yield row
-    }
+    yield* this.#listed(tokenRange(slot, token))
   }
 
   /** Proven rows. Decoding one takes longer than all the rest, so it is left until it is needed. */
@@ -181,8 +175,7 @@ export class Rows implements LeafReader {
   /** The digest of a row whose check holds. */
   #check(key: Uint8Array, id: Uint8Array, value: Uint8Array): Uint8Array | undefined {
     const digest = this.#digest(key, value.subarray(CHECK_BYTES))
-    const check = value.subarray(0, CHECK_BYTES)
-    if (equal(digest.subarray(0, CHECK_BYTES), check)) return digest
+    if (isHeadOf(digest, value)) return digest
     this.#onDamage({ id, value })
     return undefined
   }
@@ -203,4 +196,10 @@ export class Rows implements LeafReader {
     whole.set(bytes, 2 + key.length)
     return this.#hasher.digest(whole.subarray(0, length))
   }
+}
+
+/** Whether a stored row begins with the check of its digest. */
+function isHeadOf(digest: Uint8Array, value: Uint8Array): boolean {
+  for (let i = 0; i < CHECK_BYTES; i++) if (digest[i] !== value[i]) return false
+  return true
 }

@@ -54,6 +54,14 @@ export function leafRange(slot: number, depth: number, leaf: number): KeyRange {
   return { from: leafStart(slot, depth, leaf), to: leafStart(slot, depth, leaf + 1) }
 }
 
+/** The rows of one token: one, but for a collision. */
+export function tokenRange(slot: number, token: Uint8Array): KeyRange {
+  const to = rowKey(slot, token, new Uint8Array())
+  // The next number of as many bytes: there is one, since slots do not use all of theirs.
+  for (let i = HEAD_BYTES - 1; (to[i] = (to[i] as number) + 1) > 255; i--);
+  return { from: rowKey(slot, token, new Uint8Array()), to }
+}
+
 /** The upper 32 bits of a token, unsigned: all of it that a tree looks at. */
 export function tokenHigh(token: Uint8Array): number {
   const [a = 0, b = 0, c = 0, d = 0] = token
