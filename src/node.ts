@@ -33,6 +33,7 @@ import type {
   ReadOptions,
   ReadResult,
   RequestDefaults,
+  RepairOptions,
   RequestOptions,
   SettleOptions,
   ScrubReport,
@@ -44,6 +45,7 @@ import type {
 } from './options.ts'
 import type { Clock, Log, Meter, Network, Random, Store, Timers } from './ports.ts'
 import { AntiEntropy, type AntiEntropyInit } from './repair/anti-entropy.ts'
+import { ByHand } from './repair/by-hand.ts'
 import { Entry, type EntryInit } from './repair/entry.ts'
 import { Handoff } from './repair/handoff.ts'
 import { Hints, type HintsInit } from './repair/hints.ts'
@@ -137,6 +139,7 @@ export class Node implements HearsayNode {
   readonly #settling: Settling
   readonly #trees: Trees
   readonly #scrub: Scrub
+  readonly #byHand: ByHand
   readonly #workers: Record<BackgroundTask | 'quarantine' | 'checkpoint', Worker>
   readonly #closing = new AbortController()
   #state: 'new' | 'open' | 'closed' = 'new'
@@ -191,6 +194,7 @@ export class Node implements HearsayNode {
       hintedFor: key => this.#hints.owners(key),
       matched: slot => this.#antiEntropy.matched(slot)
     })
+    this.#byHand = new ByHand({ ...parts, antiEntropy: this.#antiEntropy })
     this.#settling = new Settling({ ...parts, antiEntropy: this.#antiEntropy })
     this.#trees = new Trees(parts)
     this.#scrub = new Scrub({ ...parts, heal: signal => this.#heal(signal) })
@@ -300,20 +304,10 @@ export class Node implements HearsayNode {
     this.#workers[task].resume()
   }
 
-  async repair(
-    options: { peer?: NodeId; signal?: AbortSignal } = {}
-  ): Promise<readonly ExchangeReport[]> {
+  async repair(options: RepairOptions = {}): Promise<readonly ExchangeReport[]> {
     this.#assertOpen()
-    const { signal } = options
-    const peer = this.#peer(options.peer)
-    const peers = peer === undefined ? this.#membership.peers : [peer]
-    const reports: ExchangeReport[] = []
-    for (const each of peers) {
-      if (peer === undefined && !this.#liveness.isAlive(each)) continue
-      if (this.#antiEntropy.sharedSlots(each).length === 0) continue
-      reports.push(await this.#antiEntropy.exchange(each, { signal }))
-    }
-    return reports
+    this.#peer(options.peer)
+    return this.#byHand.run(options)
   }
 
   async settled(options: SettleOptions = {}): Promise<void> {

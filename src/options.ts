@@ -181,6 +181,41 @@ export interface ExchangeReport {
   readonly keys: readonly Uint8Array[]
 }
 
+/** How far `repair` is. */
+export interface RepairProgress {
+  /** With whom rows are being exchanged. */
+  readonly peer: NodeId
+  /** Peers that it is done with, of those it exchanges rows with. */
+  readonly peersDone: number
+  readonly peersTotal: number
+  /** Of the slots shared with this peer, those that are compared and have nothing left to be moved. */
+  readonly slots: number
+  readonly slotsTotal: number
+  /** Rows sent and received since `repair` was called, to and from every peer. */
+  readonly rows: number
+  /** Of messages, both ways, since `repair` was called. */
+  readonly bytes: number
+  /** Since `repair` was called. */
+  readonly elapsedMs: number
+  /** How long this peer will take if it goes on like this; `undefined` while that is not known. */
+  readonly leftMs: number | undefined
+}
+
+export interface RepairOptions {
+  /** @default every peer that is alive */
+  readonly peer?: NodeId
+  /**
+   * Moves what differs at once, without the pause in which a write that is on its way arrives: sooner
+   * done, and some rows may be moved that would have arrived anyway.
+   *
+   * @default false
+   */
+  readonly now?: boolean
+  readonly signal?: AbortSignal
+  /** Called a few times a second, and whenever all slots have been compared. */
+  readonly onProgress?: (progress: RepairProgress) => void
+}
+
 /** What a scrub found on the disk of this node. */
 export interface ScrubReport {
   readonly slots: number
@@ -297,8 +332,11 @@ export interface HearsayNode extends AsyncDisposable {
   /** Stops a background task on this node until `resume`, also across restarts. */
   pause(task: BackgroundTask): Promise<void>
   resume(task: BackgroundTask): Promise<void>
-  /** Runs one exchange with each peer (or the one named) now, even while paused. */
-  repair(options?: { peer?: NodeId; signal?: AbortSignal }): Promise<readonly ExchangeReport[]>
+  /**
+   * Runs one exchange with each peer (or the one named) now, even while anti-entropy is paused. Rejects
+   * when one fails or is aborted; what was moved until then stays moved.
+   */
+  repair(options?: RepairOptions): Promise<readonly ExchangeReport[]>
   /**
    * Resolves when the owners are proven equal by comparisons that began after this call: then every
    * owner has what was acknowledged before it. Runs exchanges itself, also while they are paused.

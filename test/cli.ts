@@ -408,7 +408,7 @@ const options: Readonly<Record<string, readonly string[]>> = {
   del: ['data', 'level', 'json'],
   pause: ['data', 'json'],
   resume: ['data', 'json'],
-  repair: ['data', 'peer', 'json'],
+  repair: ['data', 'peer', 'now', 'json'],
   scrub: ['data', 'json'],
   hints: ['data', 'json'],
   demo: ['once', 'keep']

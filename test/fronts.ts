@@ -534,6 +534,31 @@ void t.test('invite, status, pause, resume, repair and hints report what was don
   t.match(await cli(['repair', ...at]), { code: 1, out: /still differ/ })
 })
 
+void t.test('repair tells how far it is, and what was moved when it was ended', async t => {
+  const { node, directory: dir } = await serve(t)
+  const at = ['--data', dir]
+  node.reports = [report]
+  await cli(['repair', '--peer', peer, ...at])
+  await cli(['repair', '--now', ...at])
+  t.match(node.repairs, [{ peer, now: false }, { now: true }])
+  t.notOk('peer' in (node.repairs[1] ?? {}))
+  for (const json of [false, true]) {
+    node.repairHangs = true
+    node.repairAborted = false
+    const io = new TestIo()
+    io.tty = true
+    const running = cli(['repair', ...(json ? ['--json'] : []), ...at], io)
+    const far = `peer 1 of 1 (${peer}), slot 16000 of 16384, 5000 rows and 1.3 MB moved`
+    await until(() => io.text('err').includes(`repairing: ${far}, 2500 rows/s, 3 s left`))
+    io.stop?.()
+    const ended = await running
+    t.equal(ended.code, 130)
+    if (json) t.match(JSON.parse(ended.out), { peer, rows: 5_000, slots: 16_000, complete: false })
+    else t.equal(ended.out, `interrupted: ${far}\n`)
+    await until(() => node.repairAborted)
+  }
+})
+
 void t.test('scrub tells what it found, and what it had found when it was ended', async t => {
   const { node, directory: dir } = await serve(t)
   const at = ['--data', dir]

@@ -273,11 +273,19 @@ t.test(
       [...rowsOf(disk)].map(([key, { bytes }]) => key + bytes)
     )
     const slot = slotOf(utf8('{slot}'))
+    for (const { index } of world.hosts) await world.until(world.node(index).pause('scrub'))
+    const counted = (host: number, name: string) =>
+      world.node(host).status().counters[`exchange.${name}`] ?? 0
+    const verified = () => world.hosts.map(({ index }) => counted(index, 'trees-verified'))
+    t.same(verified(), [0, 0, 0], 'the writes until here raised no doubt')
     forests[1]?.add(slot, 7, new Uint8Array(32).fill(1))
     t.notOk(rootsAreEqual(world))
-    await world.until(world.node(0).repair())
-    await world.until(world.node(1).scrub(), 120_000)
     await runUntil(world, () => rootsAreEqual(world))
+    t.ok(counted(1, 'trees-verified') > 0)
+    t.match(world.node(1).status().counters, { 'scrub.trees-rebuilt': 1 })
+    const once = verified()
+    await world.run(30_000)
+    t.same(verified(), once, 'and it is over then')
     const after = world.hosts.map(({ disk }) =>
       [...rowsOf(disk)].map(([key, { bytes }]) => key + bytes)
     )
@@ -285,6 +293,24 @@ t.test(
     t.same(world.fabric.bugs, [])
   }
 )
+
+t.test('P16 writes in flight do not look like trees that have drifted', async t => {
+  const world = await formWorld({ seed: 16 })
+  const writes: Promise<unknown>[] = []
+  for (let i = 0; i < 600; i++) {
+    const host = i % 3
+    writes.push(world.node(host).put(`{slot} ${i % 5}`, `value ${i}`, { level: 'one' }))
+    if (i % 20 === 0) void world.node((i + 1) % 3).repair()
+    await world.run(50)
+  }
+  await world.until(Promise.all(writes))
+  await runUntil(world, () => rootsAreEqual(world))
+  for (const { index } of world.hosts) {
+    const { counters } = world.node(index).status()
+    t.ok((counters['exchange.runs'] ?? 0) > 20)
+    t.notOk(counters['exchange.trees-verified'])
+  }
+})
 
 t.test('P17 a node of another cluster on the same network is not let in', async t => {
   const one = await startTestNode(t)

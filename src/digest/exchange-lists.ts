@@ -54,6 +54,11 @@ export class Lists {
     this.#queue.push(part)
   }
 
+  /** Of what is left, the slots. */
+  get trees(): readonly number[] {
+    return this.#queue.map(({ tree }) => tree)
+  }
+
   /** Lists leaves until the message is full. */
   *list(): Sliced<Listed> {
     const page = new Page()

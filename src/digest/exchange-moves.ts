@@ -16,6 +16,8 @@ export interface Moved {
   readonly wants: readonly Want[]
   /** Rows that were sent without having been compared. */
   readonly streamed: number
+  /** The slots of these. */
+  readonly trees: ReadonlySet<number>
 }
 
 export class Moves {
@@ -30,6 +32,11 @@ export class Moves {
 
   get open(): boolean {
     return this.#found.length + this.#wants.length + this.#streams.length > 0
+  }
+
+  /** Of what is left, the slots. */
+  get trees(): readonly number[] {
+    return [...this.#found, ...this.#wants, ...this.#streams].map(({ tree }) => tree)
   }
 
   add(differences: readonly Difference[]): void {
@@ -55,9 +62,10 @@ export class Moves {
     const budget = new RowBudget()
     yield* this.#decideInto(budget)
     const compared = budget.rows.length
-    yield* this.#streamInto(budget)
+    const trees = new Set<number>()
+    yield* this.#streamInto(budget, trees)
     const wants = this.#wants.splice(0, WANTS_A_MESSAGE)
-    return { rows: budget.rows, wants, streamed: budget.rows.length - compared }
+    return { rows: budget.rows, wants, streamed: budget.rows.length - compared, trees }
   }
 
   *#decideInto(budget: RowBudget): Sliced<void> {
@@ -71,9 +79,10 @@ export class Moves {
     this.#found.splice(0, taken)
   }
 
-  *#streamInto(budget: RowBudget): Sliced<void> {
+  *#streamInto(budget: RowBudget, trees: Set<number>): Sliced<void> {
     for (let part = this.#streams[0]; part !== undefined; part = this.#streams[0]) {
       const { rows, next } = this.#reader.read(part)
+      if (rows.length > 0) trees.add(part.tree)
       for (const row of rows) {
         if (budget.add([row])) continue
         this.#streams[0] = { ...part, from: row.token }

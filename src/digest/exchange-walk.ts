@@ -11,6 +11,7 @@ import {
   SLOT_TREE,
   type HashBlock
 } from './exchange-message.ts'
+import { blockOf } from './exchange-open.ts'
 import { unexpected } from './exchange-rows.ts'
 
 const BLOCKS_A_TURN = 128
@@ -36,6 +37,14 @@ export class Walk {
 
   get open(): boolean {
     return this.#found.differing.length + this.#rechecks.length > 0
+  }
+
+  /** Of what is still to be looked at, where. */
+  get blocks(): readonly HashBlock[] {
+    const leaves = [...this.#found.leaves, ...this.suspects].map(({ tree }) => tree)
+    const trees = [...leaves, ...this.empties, ...this.#rechecks]
+    const slots = trees.map(tree => blockOf({ tree, depth: 0, level: 0, first: 0 }))
+    return [...this.#found.differing.map(blockOf), ...slots]
   }
 
   /** Asks about a whole slot once more. */

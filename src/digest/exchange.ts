@@ -28,15 +28,19 @@
  */
 import type { Sliced } from '../util/sliced.ts'
 import { Comparison } from './exchange-comparison.ts'
+import { Doubts } from './exchange-doubts.ts'
 import { foundIn, Lists, type Listed } from './exchange-lists.ts'
 import {
   SALTS,
   type ExchangeAnswer,
   type ExchangeRequest,
+  type HashBlock,
+  type Leaf,
   type RowItem,
   type Want
 } from './exchange-message.ts'
 import { Moves, type Moved } from './exchange-moves.ts'
+import { openSlots } from './exchange-open.ts'
 import { PartReader, unexpected, whole, type ExchangeComponents } from './exchange-rows.ts'
 import { Walk } from './exchange-walk.ts'
 
@@ -67,6 +71,7 @@ export type ExchangeStep =
 interface Asked {
   /** Of the tree over slots: answers lie below. */
   readonly level: number
+  readonly blocks: readonly HashBlock[]
   readonly listed: Listed
   readonly moved: Moved
 }
@@ -81,8 +86,9 @@ const NOTHING: ExchangeRequest = {
 }
 const NOTHING_ASKED: Asked = {
   level: Infinity,
+  blocks: [],
   listed: { lists: [], rows: [] },
-  moved: { rows: [], wants: [], streamed: 0 }
+  moved: { rows: [], wants: [], streamed: 0, trees: new Set() }
 }
 
 /**
@@ -98,6 +104,7 @@ export class Initiator {
   readonly #walk: Walk
   readonly #lists: Lists
   readonly #moves: Moves
+  readonly #doubts = new Doubts()
   readonly #asked = new Map<number, Asked>()
   #messages = 0
   #settled = false
@@ -135,6 +142,29 @@ export class Initiator {
     return opened.size === 0 ? slots : slots.filter((_, tree) => !opened.has(tree))
   }
 
+  /** Once done: the slots whose hashes still differed after the pause, and in which no row did. */
+  get unexplained(): Uint16Array {
+    return Uint16Array.from(this.#doubts.trees, tree => this.#own.group.slots[tree] as number)
+  }
+
+  /** How many slots were found to differ. */
+  get opened(): number {
+    return this.#comparison.opened.size
+  }
+
+  /** In how many slots something may still have to be compared or moved. Takes long where much has. */
+  get left(): number {
+    const { length } = this.#own.group.slots
+    if (this.#messages === 0 || this.#asked.has(0)) return length
+    const trees = [...this.#lists.trees, ...this.#moves.trees]
+    const blocks = [...this.#walk.blocks]
+    for (const { listed, moved, ...asked } of this.#asked.values()) {
+      blocks.push(...asked.blocks)
+      trees.push(...[...listed.lists, ...moved.wants].map(({ tree }) => tree), ...moved.trees)
+    }
+    return openSlots(trees, blocks, length)
+  }
+
   /** Rows in which the sides were found to differ. */
   get rowsDiffered(): number {
     return this.#differed
@@ -151,12 +181,13 @@ export class Initiator {
     if (this.#moves.open) {
       const moved = yield* this.#moves.move()
       this.#differed += moved.streamed
+      for (const tree of moved.trees) this.#doubts.explain(tree)
       const { rows, wants } = moved
       if (rows.length + wants.length > 0) return this.#send({ rows, wants }, { moved })
     }
     if (this.#walk.open) {
       const { blocks, level } = yield* this.#walk.ask()
-      return this.#send({ hashes: blocks }, { level })
+      return this.#send({ hashes: blocks }, { level, blocks })
     }
     return yield* this.#list()
   }
@@ -196,7 +227,9 @@ export class Initiator {
       return { do: 'settle' }
     }
     for (const suspect of this.#walk.suspects.splice(0)) {
-      if (!this.#comparison.isSettled(suspect)) this.#lists.add(whole(suspect))
+      if (this.#comparison.isSettled(suspect)) continue
+      this.#lists.add(whole(suspect))
+      this.#doubts.compare(suspect.tree)
     }
     if (!this.#lists.open) return waits ? { do: 'wait' } : { do: 'done' }
     const listed = yield* this.#lists.list()
@@ -209,14 +242,20 @@ export class Initiator {
       const leaf = { tree, depth: 0, leaf: 0, theirs: undefined }
       const few = this.#comparison.rows(tree) <= FEW_ROWS
       if (few || !this.#settled) this.#walk.suspects.push(leaf)
-      else this.#moves.stream(whole(leaf))
+      else this.#stream(leaf)
     }
+  }
+
+  #stream(leaf: Leaf): void {
+    this.#moves.stream(whole(leaf))
+    this.#doubts.compare(leaf.tree)
   }
 
   #found({ listed }: Asked, answer: ExchangeAnswer): void {
     const differences = foundIn(listed, answer)
     this.#moves.add(differences)
     this.#differed += differences.length
+    this.#doubts.answered(listed, differences, answer, key => this.#locate(key))
     if (listed.lists.length === 0) return
     this.#differed += answer.rows.length
     this.#owed += answer.rows.length

@@ -17,8 +17,10 @@ import type { Placement } from '../ring/placement.ts'
 import { Verified } from '../ring/verified.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { decodeExchangeRequest, encodeExchangeAnswer } from '../wire/exchange.ts'
+import { Doubts } from './doubts.ts'
 import { applyRows, ExchangeRun, malformed, type Ran } from './exchange-run.ts'
 import { Pace, type PaceInit } from './pace.ts'
+import type { ExchangeProgress } from './progress.ts'
 
 export interface AntiEntropyComponents {
   readonly replica: Replica
@@ -55,6 +57,7 @@ export interface ExchangeOptions {
   /** Skips the pause: where one side is known to be behind. */
   readonly settleMs?: number
   readonly signal?: AbortSignal | undefined
+  readonly onProgress?: (progress: ExchangeProgress) => void
 }
 
 export interface Exchanged extends ExchangeReport, Ran {
@@ -83,6 +86,7 @@ export class AntiEntropy {
   readonly #settleMs: number
   readonly #exchangeMs: number
   readonly #pace: Pace
+  readonly #doubts: Doubts
   readonly #answering = new Map<NodeId, number>()
   #runs = 0
   readonly #shared = new Map<NodeId, Shared>()
@@ -94,6 +98,7 @@ export class AntiEntropy {
     this.#settleMs = init.settleMs ?? 200
     this.#exchangeMs = init.exchangeMs ?? 10_000
     this.#pace = new Pace({ ...components, busy: components.busy ?? (() => false) }, init)
+    this.#doubts = new Doubts(components)
     components.membership.serve('exchange', (from, body) => this.#answer(from, body))
   }
 
@@ -123,6 +128,7 @@ export class AntiEntropy {
     this.#seen.set(peer, { lastMs: now, equalMs })
     this.#count(report)
     for (const listener of this.#listeners) listener(report)
+    await this.#doubts.settle(peer, report.unexplained)
     return report
   }
 
@@ -136,7 +142,8 @@ export class AntiEntropy {
         salt: this.#runs++,
         turnMs: options.exchangeMs ?? Infinity,
         signal: options.signal,
-        onSame: (slots, atMs) => this.verified.note(peer, slots, atMs)
+        onSame: (slots, atMs) => this.verified.note(peer, slots, atMs),
+        onProgress: options.onProgress
       }
     )
     try {

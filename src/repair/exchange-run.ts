@@ -18,6 +18,7 @@ import type { NodeId } from '../util/node-id.ts'
 import { sleep } from '../util/sleep.ts'
 import { decodeExchangeAnswer, encodeExchangeRequest } from '../wire/exchange.ts'
 import type { Pace } from './pace.ts'
+import { Progress, type ExchangeProgress } from './progress.ts'
 
 export interface ExchangeRunComponents {
   readonly replica: Replica
@@ -39,6 +40,7 @@ export interface ExchangeRunInit {
   readonly signal: AbortSignal | undefined
   /** Told after each walk which slots were the same, and when it began. */
   readonly onSame: (slots: Uint16Array, atMs: number) => void
+  readonly onProgress?: ((progress: ExchangeProgress) => void) | undefined
 }
 
 export type Ran = Omit<ExchangeReport, 'peer'> & {
@@ -46,6 +48,8 @@ export type Ran = Omit<ExchangeReport, 'peer'> & {
   readonly complete: boolean
   /** Why a row of the peer could not be taken, if one could not. */
   readonly refusal: Error | undefined
+  /** Slots that still differed at the end of the last walk, and in which no row did. */
+  readonly unexplained: Uint16Array
 }
 
 const DEADLINE_MS = 30_000
@@ -60,6 +64,7 @@ type Flight = { readonly id: number; readonly round: number } & (
 interface Walked {
   readonly equal: boolean
   readonly complete: boolean
+  readonly unexplained: Uint16Array
 }
 
 export class ExchangeRun {
@@ -70,6 +75,7 @@ export class ExchangeRun {
   readonly #end = new AbortController()
   readonly #flights = new Map<number, Promise<Flight>>()
   readonly #keys: Uint8Array[] = []
+  readonly #progress: Progress
   #refusal: Error | undefined
   readonly #sums = {
     rowsSent: 0,
@@ -88,6 +94,7 @@ export class ExchangeRun {
     this.#init = init
     this.#view = components.membership.view.fingerprint
     this.#endMs = components.clock.monoMs() + init.turnMs
+    this.#progress = new Progress(components.clock, init.group.slots.length, init.onProgress)
   }
 
   async run(): Promise<Ran> {
@@ -105,17 +112,19 @@ export class ExchangeRun {
   async #run(): Promise<Ran> {
     let complete = false
     let same = false
+    let unexplained: Uint16Array = NO_SLOTS
     for (let pass = 0; pass < PASSES_MAX && !same && !this.#over; pass++) {
       const moved = this.#moved
       const walked = await this.#walk(this.#init.salt + pass)
       same = walked.equal
       complete ||= walked.complete
+      unexplained = walked.unexplained
       if (!same && this.#moved === moved) break
     }
     const sums = this.#sums
     const overheadBytes = sums.bytesSent + sums.bytesReceived - sums.rowBytes
     const report = { ...sums, overheadBytes, keys: this.#keys }
-    return { equal: same, complete, refusal: this.#refusal, ...report }
+    return { equal: same, complete, refusal: this.#refusal, unexplained, ...report }
   }
 
   async #walk(salt: number): Promise<Walked> {
@@ -135,11 +144,18 @@ export class ExchangeRun {
       else if (step.do === 'send') this.#send(step.id, step.message)
       else await this.#receive(walk)
       this.#assertView()
+      this.#tell(walk)
     }
+    this.#tell(walk, true)
     this.#sums.rowsDiffered += walk.rowsDiffered
     this.#sums.rowsRead += walk.rowsRead
     const complete = walk.complete && !this.#over && this.#refusal === undefined
-    return { equal: walk.equal, complete }
+    return { equal: walk.equal, complete, unexplained: complete ? walk.unexplained : NO_SLOTS }
+  }
+
+  #tell(walk: Initiator, end = false): void {
+    const { bytesSent, bytesReceived } = this.#sums
+    this.#progress.note(walk, { rows: this.#moved, bytes: bytesSent + bytesReceived }, end)
   }
 
   get #over(): boolean {
@@ -214,6 +230,7 @@ export class ExchangeRun {
 
 const WAIT = { do: 'wait' } as const
 const EMPTY = new Uint8Array()
+const NO_SLOTS = new Uint16Array()
 
 export interface AppliedRows {
   /** Those that came out of the join as something else than was sent. */

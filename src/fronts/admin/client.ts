@@ -16,6 +16,7 @@ import {
   type ReadResult,
   type ScrubProgress,
   type ScrubReport,
+  type RepairOptions,
   type RequestOptions,
   type SlotMap,
   type SlotTree,
@@ -107,10 +108,15 @@ export class AdminClient {
     await this.#call('resume', { task })
   }
 
-  async repair(options: { peer?: NodeId; signal?: AbortSignal } = {}): Promise<ExchangeReport[]> {
+  /** `onProgress` is called a few times a second. */
+  async repair(options: RepairOptions = {}): Promise<ExchangeReport[]> {
     type Wire = Omit<ExchangeReport, 'keys'> & { keys: readonly string[] }
-    const input = options.peer === undefined ? {} : { peer: options.peer }
-    const reports = await this.#call<Wire[]>('repair', input, options)
+    const { signal, onProgress, ...input } = options
+    const reports = await this.#call<Wire[]>(
+      'repair',
+      { ...input, progress: onProgress !== undefined },
+      { signal, onProgress: onProgress as Progressing['onProgress'] }
+    )
     return reports.map(report => ({ ...report, keys: report.keys.map(decodeBytes) }))
   }
 

@@ -72,9 +72,11 @@ async function explainKey(
 async function repairPeers(
   node: HearsayNode,
   input: AdminInput,
-  signal: AbortSignal
+  signal: AbortSignal,
+  onProgress: (progress: object) => void
 ): Promise<unknown> {
-  const reports = await node.repair({ ...peerOf(input), signal })
+  const now = input.now === true
+  const reports = await node.repair({ ...peerOf(input), now, signal, onProgress })
   return reports.map(report => ({ ...report, keys: report.keys.map(encodeBytes) }))
 }
 

@@ -44,6 +44,6 @@ export function passText(doing: string, progress: PassProgress, seconds: number)
   return `${doing}: slot ${slots} of ${slotsTotal}, ${rows} of ${rowsTotal} rows, ${megabytes}, ${rate} rows/s${left}`
 }
 
-function timeText(seconds: number): string {
+export function timeText(seconds: number): string {
   return seconds < 120 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`
 }

@@ -13,7 +13,8 @@ import { delCommand, getCommand, setCommand } from './keys.ts'
 import { scrubCommand } from './scrub.ts'
 import { startCommand } from './start.ts'
 import { treeCommand } from './tree.ts'
-import { hintsCommand, pauseCommand, repairCommand, resumeCommand } from './tasks.ts'
+import { repairCommand } from './repair.ts'
+import { hintsCommand, pauseCommand, resumeCommand } from './tasks.ts'
 
 const commands: readonly Command[] = [
   startCommand,

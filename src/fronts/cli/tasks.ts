@@ -1,11 +1,10 @@
-/** pause, resume, repair and hints: the healing of the running node, by hand. */
-import type { BackgroundTask, ExchangeReport, NodeId } from '../../index.ts'
+/** pause, resume and hints: the healing of the running node, by hand. */
+import type { BackgroundTask } from '../../index.ts'
 import { ago } from './ago.ts'
 import type { AdminClient } from '../admin/client.ts'
 import { withAdmin } from './admin.ts'
 import { dataOption, jsonOption, UsageError, type Call, type Command } from './command.ts'
 import { line, type Io } from './io.ts'
-import { withProgress } from './progress.ts'
 
 const options = [dataOption, jsonOption]
 
@@ -25,18 +24,6 @@ export const resumeCommand: Command = {
   notes: ['TASK is hints, anti-entropy or scrub.'],
   options,
   run: (call, io) => switchTask(call, io, 'resumed', (admin, task) => admin.resume(task))
-}
-
-export const repairCommand: Command = {
-  name: 'repair',
-  arguments: [],
-  summary: 'Compare with each peer now and exchange the rows that differ, even while paused',
-  options: [
-    dataOption,
-    { name: 'peer', value: 'ID', text: 'only this peer, not every one' },
-    jsonOption
-  ],
-  run: repair
 }
 
 export const hintsCommand: Command = {
@@ -64,33 +51,6 @@ async function switchTask(
   await withAdmin(call, admin => act(admin, task))
   line(io.stdout, call.flag('json') ? JSON.stringify({ task, [done]: true }) : `${task} ${done}`)
   return 0
-}
-
-async function repair(call: Call, io: Io): Promise<number> {
-  const peer = call.text('peer')
-  const only = peer === undefined ? {} : { peer: peer as NodeId }
-  const reports = await withProgress(
-    io,
-    seconds => `comparing and repairing, ${seconds} s`,
-    () => withAdmin(call, admin => admin.repair(only))
-  )
-  if (call.flag('json')) line(io.stdout, JSON.stringify(reports.map(reportJson)))
-  else for (const report of reports) line(io.stdout, reportText(report))
-  if (reports.length === 0 && !call.flag('json'))
-    line(io.stdout, 'there is no peer to compare with')
-  return reports.every(report => report.equal) ? 0 : 1
-}
-
-function reportJson(report: ExchangeReport): object {
-  return { ...report, keys: report.keys.map(key => Buffer.from(key).toString('base64')) }
-}
-
-/** One line: what moved, and how it ended. */
-export function reportText(report: ExchangeReport): string {
-  const { peer, equal, rowsSent, rowsReceived, bytesSent, bytesReceived, roundTrips } = report
-  const end = equal ? 'roots are equal' : 'roots still differ: run it again'
-  const moved = `${rowsSent} rows sent, ${rowsReceived} received, ${bytesSent + bytesReceived} bytes`
-  return `${peer}: ${moved} in ${roundTrips} round trips; ${end}`
 }
 
 async function hints(call: Call, io: Io): Promise<number> {

@@ -1,0 +1,95 @@
+/**
+ * Exchanges that somebody asked for: with one peer or with all that are alive, one after the other, also
+ * while anti-entropy is paused, and each to its end however long that takes.
+ */
+import type { Liveness } from '../cluster/liveness.ts'
+import type { Membership } from '../cluster/membership.ts'
+import type { ExchangeReport, RepairOptions } from '../options.ts'
+import type { Clock } from '../ports.ts'
+import type { AntiEntropy, Exchanged, ExchangeOptions } from './anti-entropy.ts'
+import type { NodeId } from '../util/node-id.ts'
+import type { ExchangeProgress } from './progress.ts'
+
+export interface ByHandComponents {
+  readonly antiEntropy: AntiEntropy
+  readonly membership: Membership
+  readonly liveness: Liveness
+  readonly clock: Clock
+}
+
+export class ByHand {
+  readonly #components: ByHandComponents
+
+  constructor(components: ByHandComponents) {
+    this.#components = components
+  }
+
+  /**
+   * Rejects when an exchange does, and with the reason of the signal when that was it; what was moved
+   * until then stays moved.
+   */
+  async run(options: RepairOptions): Promise<readonly ExchangeReport[]> {
+    const { clock } = this.#components
+    const { now, signal, onProgress } = options
+    const beganMs = clock.monoMs()
+    const peers = this.#peers(options.peer)
+    const reports: ExchangeReport[] = []
+    for (const [peersDone, peer] of peers.entries()) {
+      const before = movedBy(reports)
+      const tell = ({ rows, bytes, ...progress }: ExchangeProgress) => {
+        const moved = { rows: before.rows + rows, bytes: before.bytes + bytes }
+        const elapsedMs = clock.monoMs() - beganMs
+        onProgress?.({
+          peer,
+          peersDone,
+          peersTotal: peers.length,
+          ...progress,
+          ...moved,
+          elapsedMs
+        })
+      }
+      const settle = now === true ? { settleMs: 0 } : {}
+      const listen = onProgress === undefined ? {} : { onProgress: tell }
+      reports.push(await this.#exchange(peer, { signal, ...settle, ...listen }))
+    }
+    return reports
+  }
+
+  async #exchange(peer: NodeId, options: ExchangeOptions): Promise<ExchangeReport> {
+    try {
+      return reportOf(await this.#components.antiEntropy.exchange(peer, options))
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      throw error
+    }
+  }
+
+  #peers(only: NodeId | undefined): readonly NodeId[] {
+    const { antiEntropy, membership, liveness } = this.#components
+    const peers =
+      only === undefined ? membership.peers.filter(each => liveness.isAlive(each)) : [only]
+    return peers.filter(each => antiEntropy.sharedSlots(each).length > 0)
+  }
+}
+
+const ENGINE_ONLY: readonly string[] = [
+  'generation',
+  'complete',
+  'refusal',
+  'unexplained'
+] satisfies (keyof Exchanged)[]
+
+/** Without what only the engine needs to know. */
+function reportOf(exchanged: Exchanged): ExchangeReport {
+  const fields = Object.entries(exchanged).filter(([name]) => !ENGINE_ONLY.includes(name))
+  return Object.fromEntries(fields) as unknown as ExchangeReport
+}
+
+function movedBy(reports: readonly ExchangeReport[]): { rows: number; bytes: number } {
+  const sum = (of: (report: ExchangeReport) => number) =>
+    reports.reduce((total, report) => total + of(report), 0)
+  return {
+    rows: sum(report => report.rowsSent + report.rowsReceived),
+    bytes: sum(report => report.bytesSent + report.bytesReceived)
+  }
+}

@@ -1,0 +1,98 @@
+/** Exchanges that somebody asks for, and what they tell while they run. */
+import t from 'tap'
+import { Doubts, VERIFIED_MAX } from '../src/repair/doubts.ts'
+import type { RepairProgress } from '../src/options.ts'
+import { Counters } from '../src/util/counters.ts'
+import type { NodeId } from '../src/util/node-id.ts'
+import { cut, formWorld, mend } from './fixtures/engine-world.ts'
+import { silent } from './fixtures/engine-parts.ts'
+
+/** Three nodes of which the last one lacks some rows, and nothing that would bring them by itself. */
+async function behind(rows: number) {
+  const world = await formWorld({ seed: 51 })
+  for (const { index } of world.hosts) {
+    for (const task of ['anti-entropy', 'hints'] as const)
+      await world.until(world.node(index).pause(task))
+  }
+  for (const other of [0, 1]) cut(world, other, 2)
+  for (let i = 0; i < rows; i++)
+    await world.until(world.node(0).put(`key ${i}`, 'v', { level: 'two' }))
+  for (const other of [0, 1]) mend(world, other, 2)
+  await world.run(5_000)
+  return world
+}
+
+t.test('repair tells how far it is, up to the last slot and the last row', async t => {
+  const world = await behind(100)
+  const told: RepairProgress[] = []
+  const onProgress = (progress: RepairProgress) => void told.push(progress)
+  const reports = await world.until(world.node(0).repair({ onProgress }))
+  t.equal(reports.length, 2)
+  const peers = reports.map(({ peer }) => peer)
+  t.same([...new Set(told.map(({ peer }) => peer))], peers)
+  const moved = reports.reduce((sum, each) => sum + each.rowsSent + each.rowsReceived, 0)
+  t.ok(moved >= 100)
+  t.match(told.at(-1), { peersDone: 1, peersTotal: 2, slots: 16_384, slotsTotal: 16_384 })
+  t.match(told.at(-1), { rows: moved, elapsedMs: Number })
+  const pairs = told.slice(1).map((each, i) => [told[i] as RepairProgress, each] as const)
+  t.ok(pairs.every(([a, b]) => a.rows <= b.rows && a.bytes <= b.bytes))
+  t.ok(pairs.every(([a, b]) => a.peer !== b.peer || a.slots <= b.slots))
+  t.ok(
+    told.some(({ slots }) => slots > 0 && slots < 16_384),
+    'some slots were done before others'
+  )
+})
+
+t.test('repair waits for writes on their way, and with now it does not', async t => {
+  const took = async (now: boolean) => {
+    const world = await behind(3)
+    const from = world.scheduler.now
+    const [first] = await world.until(world.node(2).repair({ peer: world.node(0).id, now }))
+    t.match(first, { equal: true, rowsReceived: 3 })
+    return world.scheduler.now - from
+  }
+  t.ok((await took(false)) >= 200)
+  t.ok((await took(true)) < 200)
+})
+
+t.test('a repair that is aborted rejects, and what it told is done', async t => {
+  const world = await behind(100)
+  const stop = new AbortController()
+  const onProgress = ({ peersDone }: RepairProgress) => {
+    if (peersDone === 1) stop.abort(new Error('enough'))
+  }
+  const repair = world.node(2).repair({ signal: stop.signal, onProgress })
+  await t.rejects(world.until(repair), { message: 'enough' })
+  t.equal(world.node(2).status().rows, 100)
+  t.match(await world.until(world.node(2).repair()), [{ equal: true }, { equal: true }])
+})
+
+t.test('only slots that two exchanges in a row leave unexplained are proven, and few', async t => {
+  const proven: number[] = []
+  const meter = new Counters()
+  const replica = {
+    verifySlot: async (slot: number) => {
+      proven.push(slot)
+      return false
+    }
+  }
+  const doubts = new Doubts({ replica, meter, log: silent })
+  const [one, two] = ['one', 'two'] as NodeId[] as [NodeId, NodeId]
+  const slots = (...list: number[]) => Uint16Array.from(list)
+  await doubts.settle(one, slots(1, 2))
+  await doubts.settle(two, slots(1, 2))
+  t.same(proven, [], 'once with each of two peers is not twice')
+  await doubts.settle(one, slots(2, 3))
+  t.same(proven, [2])
+  await doubts.settle(one, slots(2))
+  t.same(proven, [2], 'what was proven is not proven again at once')
+  await doubts.settle(one, slots(2))
+  t.same(proven, [2, 2])
+  const many = Uint16Array.from({ length: 100 }, (_, i) => i + 10)
+  await doubts.settle(one, many)
+  for (let run = 1; run <= 3; run++) {
+    await doubts.settle(one, many.slice((run - 1) * VERIFIED_MAX))
+    t.equal(proven.length, 2 + run * VERIFIED_MAX)
+  }
+  t.equal(meter.totals()['exchange.trees-verified'], proven.length)
+})
