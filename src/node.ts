@@ -27,6 +27,7 @@ import type {
   BackgroundTask,
   Bytes,
   ClusterSync,
+  Conflict,
   ExchangeReport,
   Explanation,
   HearsayNode,
@@ -56,6 +57,7 @@ import { Trees } from './repair/trees.ts'
 import { Scrub, type ScrubOptions } from './repair/scrub.ts'
 import { Worker, type WorkerInit } from './repair/worker.ts'
 import { overlaps } from './quorum/level.ts'
+import { CONFLICTS_MAX } from './replica/conflicts.ts'
 import { Replica, type ReplicaInit } from './replica/replica.ts'
 import { serveReplica } from './replica/serve.ts'
 import { hex } from './util/bytes.ts'
@@ -251,6 +253,21 @@ export class Node implements HearsayNode {
     return this.#explainer.explain({ key: checkKey(key), timeoutMs, signal })
   }
 
+  conflicts({ limit = CONFLICTS_MAX }: { limit?: number } = {}): readonly Conflict[] {
+    this.#assertOpen()
+    if (!Number.isInteger(limit) || limit < 1) {
+      throw new HearsayError('ERR_ARGUMENT', `limit is a whole number from 1 on, not ${limit}.`)
+    }
+    return this.#replica.conflicts.list(limit)
+  }
+
+  on(event: 'conflict', listener: (conflict: Conflict) => void): () => void {
+    if (event !== 'conflict') {
+      throw new HearsayError('ERR_ARGUMENT', `There is no event ${String(event)}; use conflict.`)
+    }
+    return this.#replica.conflicts.onConflict(listener)
+  }
+
   status(): Status {
     const { view } = this.#membership
     return {
@@ -270,6 +287,8 @@ export class Node implements HearsayNode {
       })),
       rows: this.#replica.keeper.rows,
       quarantined: this.#replica.quarantine.size,
+      tombstones: this.#replica.tombstones.count,
+      conflicts: this.#replica.conflicts.size,
       root: hex(this.#replica.keeper.root()),
       fillingSlots: this.#replica.filling.size,
       hints: this.#hints.status(),

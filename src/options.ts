@@ -100,6 +100,23 @@ export interface ExchangeStatus {
   readonly equalMs: number | undefined
 }
 
+/** A value that lost to a concurrent write, as this node saw it happen. */
+export interface Conflict {
+  /** When this node saw it, in milliseconds since the epoch by its own clock. */
+  readonly atMs: number
+  readonly key: Uint8Array
+  /** The field of a map, or the member of a set. */
+  readonly field: Uint8Array | undefined
+  /** `other-kind`: the winner made the key another kind of data. `overflow`: there were too many. */
+  readonly reason: 'concurrent' | 'other-kind' | 'overflow'
+  readonly winner: string
+  readonly loser: string
+  /** What lost, cut to 4 KiB; of increments what they add up to; none of a member of a set. */
+  readonly value: Uint8Array | undefined
+  /** How long it was. */
+  readonly valueBytes: number
+}
+
 export type { InSync }
 
 /** How much in sync the members are that answered. */
@@ -141,6 +158,10 @@ export interface Status {
   readonly members: readonly MemberStatus[]
   readonly rows: number
   readonly quarantined: number
+  /** Of the rows, those that were deleted: they stay, so that nothing deleted comes back. */
+  readonly tombstones: number
+  /** Records of values that lost to concurrent writes; see `conflicts`. */
+  readonly conflicts: number
   /** Merkle root over every slot, in hex. */
   readonly root: string
   /** Slots this node owns and is still being sent. */
@@ -326,6 +347,10 @@ export interface HearsayNode extends AsyncDisposable {
    * and neither repairs nor changes anything. An owner that cannot be asked is told as `failed`.
    */
   explain(key: Bytes, options?: Pick<RequestOptions, 'timeoutMs' | 'signal'>): Promise<Explanation>
+  /** What lost to concurrent writes at this node, the newest first; at most 1,000 are kept. */
+  conflicts(options?: { limit?: number }): readonly Conflict[]
+  /** Calls `listener` whenever a value loses here, until the function that it returns is called. */
+  on(event: 'conflict', listener: (conflict: Conflict) => void): () => void
   status(): Status
   /** One string with which another machine can join: addresses, cluster id and the cluster key. */
   invite(): string

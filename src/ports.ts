@@ -49,7 +49,7 @@ export interface Meter {
 export type Durability = 'commit' | 'flush'
 
 /** The separate key spaces of one store. */
-export type Space = 'rows' | 'hints' | 'quarantine' | 'meta' | 'forest'
+export type Space = 'rows' | 'hints' | 'quarantine' | 'meta' | 'forest' | 'conflicts'
 
 export interface StoreWrite {
   readonly space: Space

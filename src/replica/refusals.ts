@@ -3,6 +3,7 @@ import { HearsayError } from '../errors.ts'
 import type { Kind, Refusal } from '../lattice/kinds.ts'
 import { SIBLINGS_MAX } from '../lattice/siblings.ts'
 import { text } from '../util/bytes.ts'
+import type { Reason } from './quarantine.ts'
 
 export const ROW_BYTES_MAX = 1024 * 1024
 
@@ -61,4 +62,23 @@ function numberMessage(name: string, why: 'text' | 'overflow'): string {
         'integer first, or use another key.'
     : `The counter ${name} would leave the range of signed 64-bit integers; nothing was added. ` +
         'Put it back to a smaller value first.'
+}
+
+/** Why a row or delta that came in could not be joined. */
+export function refusalOf(reason: Reason): HearsayError {
+  return reason === 'ahead'
+    ? new HearsayError(
+        'ERR_CLOCK_SKEW',
+        'The version is too far ahead of the clock of this replica; it is kept aside and tried again. ' +
+          'Set the clocks of all nodes by NTP.'
+      )
+    : new HearsayError('ERR_CORRUPT', 'The row cannot be decoded; it was put in quarantine.')
+}
+
+export function lostError(): HearsayError {
+  return new HearsayError(
+    'ERR_CORRUPT',
+    'This node does not hold the whole row of this key at the moment and is comparing it with the ' +
+      'other owners; try again in a moment.'
+  )
 }

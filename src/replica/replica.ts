@@ -10,26 +10,34 @@
  */
 import { SLOTS, type Forest } from '../digest/forest.ts'
 import { HearsayError } from '../errors.ts'
-import { newestDot } from '../lattice/context.ts'
-import type { Dot } from '../lattice/dot.ts'
 import { decodeDelta, decodeRow } from '../lattice/encode.ts'
-import { isRefusal } from '../lattice/kinds.ts'
-import { mutate, type Mutation } from '../lattice/mutate.ts'
 import type { Operation } from '../lattice/operation.ts'
-import { join, joinDelta, ROW_EMPTY, type Delta, type Row } from '../lattice/row.ts'
 import type { Clock, Durability, Log, Meter, Random, Store, StoreWrite } from '../ports.ts'
 import type { ReplicaAnswer } from '../quorum/read.ts'
 import { parseRowKey } from '../ring/row-key.ts'
 import { slotOf } from '../ring/slot.ts'
 import { equal, nameOf } from '../util/bytes.ts'
+import {
+  Batch,
+  sizeOf,
+  timeOfChange,
+  type Applied,
+  type Change,
+  type Job,
+  type Mutated,
+  type Staged
+} from './batch.ts'
+import { Conflicts } from './conflicts.ts'
 import { Filling } from './filling.ts'
 import { ForestKeeper } from './forest.ts'
 import { Identity } from './identity.ts'
 import { MarkKeeper } from './mark.ts'
-import { Quarantine, type Reason } from './quarantine.ts'
-import { refusalError, ROW_BYTES_MAX, rowSizeError } from './refusals.ts'
+import { Quarantine } from './quarantine.ts'
 import { Rows, type Damaged, type Place } from './rows.ts'
+import { Tombstones } from './tombstones.ts'
 import type { Position, Verified, VerifyBudget } from './verify.ts'
+
+export type { Applied, Mutated } from './batch.ts'
 
 const BATCH_JOBS_MAX = 1_024
 const BATCH_BYTES_MAX = 8 * 1024 * 1024
@@ -69,26 +77,6 @@ export interface ReplicaInit {
   readonly skewMaxMs?: number
 }
 
-export interface Applied {
-  readonly key: Uint8Array
-  /** The row as it is stored now, encoded. */
-  readonly bytes: Uint8Array
-}
-
-export interface Mutated extends Applied, Mutation {}
-
-type Change =
-  | { readonly kind: 'row' | 'delta'; readonly bytes: Uint8Array }
-  | { readonly kind: 'operation'; readonly operation: Operation }
-
-interface Job {
-  readonly place: Place
-  readonly change: Change
-  readonly flush: boolean
-  readonly resolve: (applied: Mutated | Applied) => void
-  readonly reject: (error: Error) => void
-}
-
 /** What is verified at once, for clients wait for it: some milliseconds of work. */
 export const VERIFIED: VerifyBudget = { slots: 256, rows: 1_024, bytes: 4 * 1024 * 1024 }
 
@@ -98,17 +86,6 @@ interface Step {
   readonly reject: (error: Error) => void
 }
 
-/** A row as the batch under way has left it so far. */
-interface Staged {
-  readonly place: Place
-  row: Row
-  bytes: Uint8Array
-  readonly before: Uint8Array | undefined
-  digest: Uint8Array | undefined
-  value: Uint8Array | undefined
-  settles: (() => void)[]
-}
-
 export class Replica {
   readonly rows: Rows
   readonly forest: Forest
@@ -116,6 +93,8 @@ export class Replica {
   readonly identity: Identity
   readonly mark: MarkKeeper
   readonly quarantine: Quarantine
+  readonly conflicts: Conflicts
+  readonly tombstones = new Tombstones()
   readonly filling: Filling
   readonly #components: ReplicaComponents
   readonly #queue: Job[] = []
@@ -135,6 +114,7 @@ export class Replica {
     this.identity = new Identity(components, { skewMaxMs: init.skewMaxMs ?? 60_000 })
     this.mark = new MarkKeeper(components)
     this.quarantine = new Quarantine(components)
+    this.conflicts = new Conflicts(components)
     this.filling = new Filling(store)
   }
 
@@ -146,6 +126,8 @@ export class Replica {
     const writes = this.keeper.load()
     const part = CHECKPOINT_LARGE.slots
     for (let i = 0; i < writes.length; i += part) await this.#keep(writes.slice(i, i + part))
+    const counted = this.tombstones.open(this.#components.store, this.rows)
+    if (counted.length > 0) await this.#components.store.commit(counted)
     await this.#work()
   }
 
@@ -322,22 +304,38 @@ export class Replica {
 
   /** Leaves in `jobs` those it was for. */
   async #batch(jobs: Job[]): Promise<void> {
-    const staged = new Map<string, Staged>()
-    const extra: StoreWrite[] = []
+    const batch = this.#join(jobs)
+    const { changed, quarantined, tombstones } = batch
+    const marks = this.keeper.marks(new Set(changed.map(({ place }) => place.slot)))
+    const records = this.conflicts.add(batch.losers)
+    const counted = this.tombstones.stage(tombstones)
+    const writes = [...changed.map(writeOf), ...quarantined, ...marks, ...records, ...counted]
+    const flush = jobs.some(job => job.flush)
+    if (writes.length > 0 || flush) await this.#commit(writes, flush ? 'flush' : 'commit')
+    this.quarantine.committed(quarantined)
+    this.keeper.committed(marks)
+    this.tombstones.reached(tombstones)
+    this.#reflect(changed)
+    batch.settle()
+    this.conflicts.committed(records)
+  }
+
+  #join(jobs: Job[]): Batch {
+    const { rows, identity, quarantine } = this
+    const batch = new Batch({
+      rows,
+      identity,
+      quarantine,
+      clock: this.#components.clock,
+      isDamaged: id => this.#isDamaged(id),
+      isWhole: place => this.#isWhole(place)
+    })
     let bytes = 0
     for (const [i, job] of jobs.entries()) {
       if (bytes > BATCH_BYTES_MAX) this.#untake(jobs.splice(i))
-      else bytes += this.#tryStage(staged, extra, job)
+      else bytes += batch.add(job)
     }
-    const changed = [...staged.values()].filter(each => each.value !== undefined)
-    const marks = this.keeper.marks(new Set(changed.map(({ place }) => place.slot)))
-    const writes = [...changed.map(writeOf), ...extra, ...marks]
-    const flush = jobs.some(job => job.flush)
-    if (writes.length > 0 || flush) await this.#commit(writes, flush ? 'flush' : 'commit')
-    this.quarantine.committed(extra)
-    this.keeper.committed(marks)
-    this.#reflect(changed)
-    for (const each of staged.values()) for (const settle of each.settles) settle()
+    return batch
   }
 
   /** With the mark of this commit, and what else is to be saved. */
@@ -362,97 +360,6 @@ export class Replica {
       this.keeper.distrust(slots)
       this.#components.log.warn('forest-behind', { error: String(error), slots: slots.size })
     }
-  }
-
-  /** Returns how many bytes the job adds to the batch. */
-  #tryStage(staged: Map<string, Staged>, extra: StoreWrite[], job: Job): number {
-    try {
-      const current = this.#staged(staged, job.place)
-      extra.push(...this.#stage(current, job))
-      return current.bytes.length
-    } catch (error) {
-      job.reject(error as Error)
-      return 0
-    }
-  }
-
-  /** Joins one job into its row; returns what else has to be committed with it. */
-  #stage(current: Staged, job: Job): StoreWrite[] {
-    const { place, change } = job
-    if (this.#isDamaged(place.id)) throw lostError()
-    if (change.kind === 'operation') {
-      const mutation = this.#mutate(current, change.operation)
-      current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes, ...mutation }))
-      return []
-    }
-    const joined = this.#join(current.row, change)
-    if (typeof joined === 'string') {
-      job.reject(refusal(joined))
-      return this.quarantine.add(place.id, joined, change.kind === 'delta', change.bytes)
-    }
-    this.#restage(current, joined)
-    current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes }))
-    return this.quarantine.joined(place.id, change.kind === 'delta', change.bytes)
-  }
-
-  #mutate(current: Staged, operation: Operation): Mutation {
-    if (!this.#isWhole(current.place)) throw lostError()
-    this.#observe(newestDot(current.row.context))
-    if ('seen' in operation) this.#observe(operation.seen && newestDot(operation.seen.context))
-    const dot = this.identity.nextDot()
-    const mutation = mutate(current.row, operation, dot, this.#components.clock.wallMs())
-    const { key } = current.place
-    if (isRefusal(mutation)) throw refusalError(key, mutation)
-    this.#follow(dot, mutation.delta)
-    const row = joinDelta(current.row, mutation.delta)
-    const { bytes } = this.rows.encode(key, row)
-    if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length, key)
-    this.#restage(current, row)
-    return mutation
-  }
-
-  #observe(dot: Dot | undefined): void {
-    if (dot !== undefined) this.identity.observe(dot.time)
-  }
-
-  /** An operation of several entries takes a dot for each: none of them is given out again. */
-  #follow(first: Dot, { dot }: Delta): void {
-    let last = first
-    while (last.time < dot.time) last = this.identity.nextDot()
-  }
-
-  #join(row: Row, change: { kind: 'row' | 'delta'; bytes: Uint8Array }): Row | Reason {
-    const delta = change.kind === 'delta' ? decodeDelta(change.bytes) : undefined
-    const whole = change.kind === 'row' ? decodeRow(change.bytes) : undefined
-    const time = timeOfChange(delta ?? whole)
-    if (time === undefined) return 'malformed'
-    if (!this.identity.observe(time)) return 'ahead'
-    return delta ? joinDelta(row, delta) : join(row, whole as Row)
-  }
-
-  #staged(staged: Map<string, Staged>, place: Place): Staged {
-    const name = nameOf(place.id)
-    const known = staged.get(name)
-    if (known !== undefined) return known
-    const stored = this.rows.read(place)
-    const fresh: Staged = {
-      place,
-      row: stored?.row ?? ROW_EMPTY,
-      bytes: stored?.bytes ?? new Uint8Array(),
-      before: stored?.digest,
-      digest: undefined,
-      value: undefined,
-      settles: []
-    }
-    staged.set(name, fresh)
-    return fresh
-  }
-
-  #restage(current: Staged, row: Row): void {
-    const encoded = this.rows.encode(current.place.key, row)
-    const before = current.digest ?? current.before
-    if (before !== undefined && equal(before, encoded.digest)) return
-    Object.assign(current, { row, ...encoded })
   }
 
   /** Commits what is the keeper's alone. */
@@ -501,7 +408,7 @@ export class Replica {
     )
     const gone = damaged.map(({ id }) => ({ space: 'rows' as const, key: id, value: undefined }))
     const marks = this.keeper.marks(slots)
-    await store.commit([...gone, ...kept, ...marks], 'flush')
+    await store.commit([...gone, ...kept, ...marks, this.tombstones.forget()], 'flush')
     this.quarantine.committed(kept)
     this.keeper.committed(marks)
     await this.identity.rotate('damaged-rows')
@@ -518,34 +425,6 @@ function slotsOf(id: Uint8Array): number[] {
 
 function writeOf({ place, value }: Staged): StoreWrite {
   return { space: 'rows', key: place.id, value }
-}
-
-/** What a waiting change keeps in memory, beyond what its caller keeps anyway. */
-function sizeOf(change: Change): number {
-  return change.kind === 'operation' ? 0 : change.bytes.length
-}
-
-function timeOfChange(change: Row | Delta | undefined) {
-  if (change === undefined) return undefined
-  return 'dot' in change ? change.dot.time : newestDot(change.context)?.time
-}
-
-function refusal(reason: Reason): HearsayError {
-  return reason === 'ahead'
-    ? new HearsayError(
-        'ERR_CLOCK_SKEW',
-        'The version is too far ahead of the clock of this replica; it is kept aside and tried again. ' +
-          'Set the clocks of all nodes by NTP.'
-      )
-    : new HearsayError('ERR_CORRUPT', 'The row cannot be decoded; it was put in quarantine.')
-}
-
-function lostError(): HearsayError {
-  return new HearsayError(
-    'ERR_CORRUPT',
-    'This node does not hold the whole row of this key at the moment and is comparing it with the ' +
-      'other owners; try again in a moment.'
-  )
 }
 
 function overloadedError(): HearsayError {

@@ -2,7 +2,14 @@
 import { HearsayError } from '../errors.ts'
 import type { Space, StoreWrite } from '../ports.ts'
 
-export const spaces: readonly Space[] = ['rows', 'hints', 'quarantine', 'meta', 'forest']
+export const spaces: readonly Space[] = [
+  'rows',
+  'hints',
+  'quarantine',
+  'meta',
+  'forest',
+  'conflicts'
+]
 
 /** LMDB's own limit with pages of 4 KiB. A row key has at most 1,034 bytes. */
 export const STORE_KEY_BYTES_MAX = 1_978

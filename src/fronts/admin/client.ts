@@ -10,6 +10,7 @@ import {
   type BackgroundTask,
   type Bytes,
   type ClusterSync,
+  type Conflict,
   type ExchangeReport,
   type Explanation,
   type NodeId,
@@ -27,10 +28,12 @@ import {
 import {
   adminBodyBytesMax,
   decodeBytes,
+  decodeConflict,
   decodeError,
   decodeExplanation,
   encodeBytes,
   type AdminMethod,
+  type WireConflict,
   type WireExplanation,
   type WireError
 } from './protocol.ts'
@@ -89,6 +92,10 @@ export class AdminClient {
     const input = { key: encodeBytes(key), timeoutMs: options.timeoutMs }
     const wire = await this.#call<WireExplanation>('explain', input, options)
     return decodeExplanation(wire)
+  }
+
+  async conflicts(options: { limit?: number } = {}): Promise<Conflict[]> {
+    return (await this.#call<WireConflict[]>('conflicts', options)).map(decodeConflict)
   }
 
   put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<WriteResult> {

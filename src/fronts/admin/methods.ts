@@ -9,7 +9,7 @@ import {
   type RequestOptions,
   type WriteOptions
 } from '../../index.ts'
-import { decodeBytes, encodeBytes, type AdminMethod } from './protocol.ts'
+import { decodeBytes, encodeBytes, encodeConflict, type AdminMethod } from './protocol.ts'
 
 export type AdminInput = Readonly<Record<string, unknown>>
 type Run = (
@@ -25,6 +25,8 @@ export const methods: Readonly<Record<Exclude<AdminMethod, 'stop'>, Run>> = {
   invite: node => ({ invite: node.invite() }),
   read: readKey,
   explain: explainKey,
+  conflicts: (node, { limit }) =>
+    node.conflicts(limit === undefined ? {} : { limit: limit as number }).map(encodeConflict),
   put: (node, input, signal) =>
     node.put(bytes(input, 'key'), bytes(input, 'value'), writeOptions(input, signal)),
   delete: (node, input, signal) => node.delete(bytes(input, 'key'), writeOptions(input, signal)),

@@ -9,6 +9,7 @@ import {
   QuorumFailedError,
   TimeoutError,
   UnavailableError,
+  type Conflict,
   type ErrorCode,
   type ExplainedCopy,
   type ExplainedEntry,
@@ -24,6 +25,7 @@ export const adminMethods = [
   'invite',
   'read',
   'explain',
+  'conflicts',
   'put',
   'delete',
   'pause',
@@ -80,6 +82,25 @@ export function decodeExplanation({ key, copies, ...rest }: WireExplanation): Ex
       return { ...copy, ...(entries && { entries: entries.map(entryOf) }) }
     })
   }
+}
+
+/** A conflict with its bytes as base64. */
+export type WireConflict = Wire<Conflict>
+
+export function encodeConflict(conflict: Conflict): WireConflict {
+  const { key, field, value } = conflict
+  const bytes = { field: field && encodeBytes(field), value: value && encodeBytes(value) }
+  return { ...conflict, key: encodeBytes(key), ...bytes }
+}
+
+/** Bytes are fresh, the caller's. */
+export function decodeConflict({ key, field, value, ...rest }: WireConflict): Conflict {
+  return {
+    ...rest,
+    key: decodeBytes(key),
+    field: field === undefined ? undefined : decodeBytes(field),
+    value: value === undefined ? undefined : decodeBytes(value)
+  } as Conflict
 }
 
 const fieldNames = [

@@ -40,12 +40,12 @@ async function status(call: Call, io: Io): Promise<number> {
 
 /** For people; programs use `--json`. */
 export function statusText(status: Status, clusterSync?: ClusterSync): string {
-  const { id, cluster, state, n, rows, root, fillingSlots, quarantined, paused } = status
+  const { id, cluster, state, n, root, fillingSlots, paused } = status
   const { readLevel, writeLevel, durability, readRepair } = status.defaults
   const facts = [
     ['node', `${id} (${state})`],
     ['cluster', `${cluster}, replication factor ${n}`],
-    ['rows', `${rows}${quarantined > 0 ? `, and ${quarantined} in quarantine` : ''}`],
+    ['rows', rowsText(status)],
     ['root', root],
     ['in sync', syncText(status.sync)],
     ...(clusterSync === undefined ? [] : [['', clusterText(clusterSync)]]),
@@ -65,6 +65,16 @@ export function statusText(status: Status, clusterSync?: ClusterSync): string {
 function scrubText({ slot, lastPassMs, running }: ScrubStatus): string {
   const last = lastPassMs === undefined ? 'no pass yet' : `last pass ended ${ago(lastPassMs)}`
   return `${last}, at slot ${slot}${running ? ', one is under way' : ''}`
+}
+
+function rowsText({ rows, tombstones, quarantined, conflicts }: Status): string {
+  const parts = [
+    `${rows}`,
+    ...(tombstones > 0 ? [`${tombstones} of them deleted`] : []),
+    ...(quarantined > 0 ? [`${quarantined} in quarantine`] : []),
+    ...(conflicts > 0 ? [`${conflicts} lost to concurrent writes (see hearsay conflicts)`] : [])
+  ]
+  return parts.join(', ')
 }
 
 /** "100 % verified, worst slot 4 s ago". */

@@ -4,8 +4,8 @@ import { withAdmin } from './admin.ts'
 import { dataOption, jsonOption, type Call, type Command } from './command.ts'
 import { line, type Io } from './io.ts'
 import { ago } from './ago.ts'
+import { printBytes } from './print-bytes.ts'
 
-const previewCharacters = 40
 const digestCharacters = 16
 
 export const explainCommand: Command = {
@@ -35,7 +35,7 @@ function json(explained: Explanation): string {
 export function explanationText(explained: Explanation, nowMs: number): string {
   const { key, slot, token, owners, nextOwners, version, kind, why, copies } = explained
   const facts = [
-    ['key', shown(key)],
+    ['key', printBytes(key)],
     ['slot', `${slot}, token ${token}`],
     ['owners', owners.join(' ')],
     ...(owners.join() === nextOwners.join() ? [] : [['next', nextOwners.join(' ')]]),
@@ -66,8 +66,8 @@ function copyText(copy: ExplainedCopy, nowMs: number): string[] {
 
 function entryText({ version, field, value, expiresAt, wins }: ExplainedEntry, nowMs: number) {
   const parts = [
-    field === undefined ? undefined : shown(field),
-    value === undefined ? undefined : `${shown(value)}, ${value.length} bytes`,
+    field === undefined ? undefined : printBytes(field),
+    value === undefined ? undefined : `${printBytes(value)}, ${value.length} bytes`,
     expiresAt === undefined ? undefined : expiry(expiresAt, nowMs),
     wins ? 'wins' : undefined
   ]
@@ -83,14 +83,4 @@ function contextText({ context }: ExplainedCopy): string[] {
 function expiry(expiresAt: number, nowMs: number): string {
   const at = new Date(expiresAt).toISOString()
   return expiresAt <= nowMs ? `expired at ${at}` : `expires at ${at}`
-}
-
-/** As JSON writes it when it is text, else in hex; cut. */
-function shown(bytes: Uint8Array): string {
-  const buffer = Buffer.from(bytes)
-  const text = buffer.toString()
-  const isText = Buffer.from(text).equals(buffer)
-  const whole = isText ? text : buffer.toString('hex')
-  const cut = whole.length > previewCharacters ? `${whole.slice(0, previewCharacters)}…` : whole
-  return isText ? JSON.stringify(cut) : `0x${cut}`
 }

@@ -5,6 +5,7 @@
 import { HearsayError } from '../../index.ts'
 import { version } from '../version.ts'
 import { inviteCommand, statusCommand } from './cluster.ts'
+import { conflictsCommand } from './conflicts.ts'
 import { helpText, parseCall, UsageError, type Command } from './command.ts'
 import { demoCommand } from './demo/command.ts'
 import { explainCommand } from './explain.ts'
@@ -24,6 +25,7 @@ const commands: readonly Command[] = [
   setCommand,
   delCommand,
   explainCommand,
+  conflictsCommand,
   pauseCommand,
   resumeCommand,
   repairCommand,

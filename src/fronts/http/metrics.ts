@@ -26,6 +26,7 @@ function gauges(status: Status): Gauge[] {
     ['members', 'Members in the table of this node.', status.members.length],
     ['members_alive', 'Members that this node believes alive.', alive],
     ['rows', 'Rows held by this node, deleted ones included.', status.rows],
+    ['tombstones', 'Rows that were deleted and stay.', status.tombstones],
     ['quarantined_rows', 'Rows set aside because they could not be applied.', status.quarantined],
     ['filling_slots', 'Slots this node owns and is still being sent.', status.fillingSlots],
     ['hints', 'Rows kept for owners that did not acknowledge.', total(hint => hint.count)],

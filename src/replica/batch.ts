@@ -1,0 +1,205 @@
+/**
+ * The changes of one commit: each is joined into its row as the ones before it have left it, and what
+ * comes out is told: the rows to store, what else goes with them, and who is answered afterwards.
+ * Nothing is stored here.
+ */
+import { newestDot } from '../lattice/context.ts'
+import type { Dot } from '../lattice/dot.ts'
+import { decodeDelta, decodeRow } from '../lattice/encode.ts'
+import { isRefusal } from '../lattice/kinds.ts'
+import { newLosers, overflown } from '../lattice/losers.ts'
+import { mutate, type Mutation } from '../lattice/mutate.ts'
+import type { Operation } from '../lattice/operation.ts'
+import { join, joinDelta, ROW_EMPTY, type Delta, type Row } from '../lattice/row.ts'
+import { bounded } from '../lattice/siblings.ts'
+import type { Clock, StoreWrite } from '../ports.ts'
+import { equal, nameOf } from '../util/bytes.ts'
+import type { KeyedLoser } from './conflicts.ts'
+import type { Identity } from './identity.ts'
+import type { Quarantine, Reason } from './quarantine.ts'
+import { lostError, refusalError, refusalOf, ROW_BYTES_MAX, rowSizeError } from './refusals.ts'
+import type { Place, Rows } from './rows.ts'
+import { isTombstone } from './tombstones.ts'
+
+export interface Applied {
+  readonly key: Uint8Array
+  /** The row as it is stored now, encoded. */
+  readonly bytes: Uint8Array
+}
+
+export interface Mutated extends Applied, Mutation {}
+
+export type Change =
+  | { readonly kind: 'row' | 'delta'; readonly bytes: Uint8Array }
+  | { readonly kind: 'operation'; readonly operation: Operation }
+
+export interface Job {
+  readonly place: Place
+  readonly change: Change
+  readonly flush: boolean
+  readonly resolve: (applied: Mutated | Applied) => void
+  readonly reject: (error: Error) => void
+}
+
+/** A row as the batch has left it so far. */
+export interface Staged {
+  readonly place: Place
+  row: Row
+  bytes: Uint8Array
+  readonly before: Uint8Array | undefined
+  readonly wasTombstone: boolean
+  digest: Uint8Array | undefined
+  value: Uint8Array | undefined
+  settles: (() => void)[]
+}
+
+export interface BatchComponents {
+  readonly rows: Rows
+  readonly identity: Identity
+  readonly quarantine: Quarantine
+  readonly clock: Clock
+  readonly isDamaged: (id: Uint8Array) => boolean
+  readonly isWhole: (place: Place) => boolean
+}
+
+export class Batch {
+  /** What goes into quarantine or out of it. */
+  readonly quarantined: StoreWrite[] = []
+  /** What lost to a concurrent write by these changes. */
+  readonly losers: KeyedLoser[] = []
+  readonly #components: BatchComponents
+  readonly #staged = new Map<string, Staged>()
+
+  constructor(components: BatchComponents) {
+    this.#components = components
+  }
+
+  /** Rows that are not what they were. */
+  get changed(): readonly Staged[] {
+    return [...this.#staged.values()].filter(each => each.value !== undefined)
+  }
+
+  /** By how many the tombstones become more. */
+  get tombstones(): number {
+    return this.changed.reduce(
+      (sum, { row, wasTombstone }) => sum + Number(isTombstone(row)) - Number(wasTombstone),
+      0
+    )
+  }
+
+  /** Returns how many bytes the job adds. One that cannot be joined is rejected and adds nothing. */
+  add(job: Job): number {
+    try {
+      const current = this.#rowOf(job.place)
+      this.#join(current, job)
+      return current.bytes.length
+    } catch (error) {
+      job.reject(error as Error)
+      return 0
+    }
+  }
+
+  /** Answers every job that was joined. */
+  settle(): void {
+    for (const each of this.#staged.values()) for (const settle of each.settles) settle()
+  }
+
+  #join(current: Staged, job: Job): void {
+    const { place, change } = job
+    if (this.#components.isDamaged(place.id)) throw lostError()
+    if (change.kind === 'operation') {
+      const mutation = this.#mutate(current, change.operation)
+      current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes, ...mutation }))
+      return
+    }
+    const { quarantine } = this.#components
+    const joined = this.#joined(current.row, change)
+    if (typeof joined === 'string') {
+      job.reject(refusalOf(joined))
+      const set = quarantine.add(place.id, joined, change.kind === 'delta', change.bytes)
+      this.quarantined.push(...set)
+      return
+    }
+    this.#stage(current, joined)
+    current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes }))
+    const out = quarantine.joined(place.id, change.kind === 'delta', change.bytes)
+    this.quarantined.push(...out)
+  }
+
+  #mutate(current: Staged, operation: Operation): Mutation {
+    const { isWhole, identity, clock, rows } = this.#components
+    if (!isWhole(current.place)) throw lostError()
+    this.#observe(newestDot(current.row.context))
+    if ('seen' in operation) this.#observe(operation.seen && newestDot(operation.seen.context))
+    const dot = identity.nextDot()
+    const mutation = mutate(current.row, operation, dot, clock.wallMs())
+    const { key } = current.place
+    if (isRefusal(mutation)) throw refusalError(key, mutation)
+    this.#follow(dot, mutation.delta)
+    const row = joinDelta(current.row, mutation.delta)
+    const { bytes } = rows.encode(key, row)
+    if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length, key)
+    this.#stage(current, row)
+    return mutation
+  }
+
+  #observe(dot: Dot | undefined): void {
+    if (dot !== undefined) this.#components.identity.observe(dot.time)
+  }
+
+  /** An operation of several entries takes a dot for each: none of them is given out again. */
+  #follow(first: Dot, { dot }: Delta): void {
+    let last = first
+    while (last.time < dot.time) last = this.#components.identity.nextDot()
+  }
+
+  #joined(row: Row, change: { kind: 'row' | 'delta'; bytes: Uint8Array }): Row | Reason {
+    const delta = change.kind === 'delta' ? decodeDelta(change.bytes) : undefined
+    const whole = change.kind === 'row' ? decodeRow(change.bytes) : undefined
+    const time = timeOfChange(delta ?? whole)
+    if (time === undefined) return 'malformed'
+    if (!this.#components.identity.observe(time)) return 'ahead'
+    return delta ? joinDelta(row, delta) : join(row, whole as Row)
+  }
+
+  #rowOf(place: Place): Staged {
+    const name = nameOf(place.id)
+    const known = this.#staged.get(name)
+    if (known !== undefined) return known
+    const stored = this.#components.rows.read(place)
+    const row = stored?.row ?? ROW_EMPTY
+    const fresh: Staged = {
+      place,
+      row,
+      bytes: stored?.bytes ?? new Uint8Array(),
+      before: stored?.digest,
+      wasTombstone: isTombstone(row),
+      digest: undefined,
+      value: undefined,
+      settles: []
+    }
+    this.#staged.set(name, fresh)
+    return fresh
+  }
+
+  #stage(current: Staged, joined: Row): void {
+    const { key } = current.place
+    const { row, dropped } = bounded(joined)
+    const encoded = this.#components.rows.encode(key, row)
+    const before = current.digest ?? current.before
+    if (before !== undefined && equal(before, encoded.digest)) return
+    const losers = [...newLosers(current.row, row), ...overflown(row, dropped)]
+    for (const loser of losers) this.losers.push({ key, loser })
+    Object.assign(current, { row, ...encoded })
+  }
+}
+
+export function timeOfChange(change: Row | Delta | undefined) {
+  if (change === undefined) return undefined
+  return 'dot' in change ? change.dot.time : newestDot(change.context)?.time
+}
+
+/** What a waiting change keeps in memory, beyond what its caller keeps anyway. */
+export function sizeOf(change: Change): number {
+  return change.kind === 'operation' ? 0 : change.bytes.length
+}
