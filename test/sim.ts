@@ -3,10 +3,12 @@
  * (a commit's hash, say), SEEDS=number says how many there are. See `npm run sim -- --help` for more
  * of them, and to replay one.
  */
+import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { compile, readSources } from './fixtures/sim/compile.js'
 import { keepPlan, tellFailure } from './fixtures/sim/failures.ts'
 import { laneOf } from './fixtures/sim/lanes.ts'
+import { readPlan } from './fixtures/sim/plan-json.ts'
 import { Pool } from './fixtures/sim/pool.ts'
 import { drawU32 } from './fixtures/sim/random.ts'
 import type { Summary, Task } from './fixtures/sim/task.ts'
@@ -46,6 +48,20 @@ void t.test('no seed breaks a promise, and each gives one trace', async t => {
   t.ok(acknowledged > operations / 2, 'the worlds are not so harsh that they prove nothing')
   t.ok(acknowledged < operations * 0.99, 'nor so mild')
   t.ok(totals.virtualMs > count * SECONDS_A_SEED * 1_000, 'nor so short')
+})
+
+void t.test('plans that once broke a promise break none any more', async t => {
+  const pool = new Pool(harness, { jobs: 2 })
+  t.teardown(() => pool.close())
+  const folder = new URL('./fixtures/sim/plans/', import.meta.url)
+  const plans = readdirSync(folder).map(name =>
+    readPlan(readFileSync(new URL(name, folder), 'utf8'))
+  )
+  const tasks = plans.map((plan): Task => ({ engine, lane: plan.lane, seed: plan.seed, plan }))
+  t.not(tasks.length, 0)
+  await pool.run(tasks, summary => {
+    t.same(summary.violations, [], `seed ${summary.seed} of ${summary.lane}`)
+  })
 })
 
 void t.test('two seeds give two traces, and a faithful copy of the engine the same', async t => {

@@ -84,7 +84,8 @@ export class Entry {
       for (const address of this.#init.bootstrap) {
         try {
           await membership.compare(await network.dial(address, signal))
-          return
+          if (knowsMembers(membership)) return
+          log.info('met-no-member', { address })
         } catch (error) {
           if (isFinal(error)) throw error
           log.info('not-reached', { address, error: String(error) })
@@ -94,6 +95,14 @@ export class Entry {
       await sleep(timers, JOIN_RETRY_MS, signal)
     }
   }
+}
+
+/**
+ * Whoever was met may be on its way in itself. Two of those would be a cluster of their own, which
+ * the members never hear of.
+ */
+function knowsMembers({ view }: Membership): boolean {
+  return view.current.nodes.length > 0
 }
 
 /** Errors that a further attempt cannot mend. */
@@ -111,7 +120,7 @@ function isFinal(error: unknown): boolean {
 function unreachable(addresses: readonly string[]): HearsayError {
   return new HearsayError(
     'ERR_NETWORK',
-    `No node answered at ${addresses.join(', ')}; check that one is running there and that its port ` +
+    `No member of the cluster answered at ${addresses.join(', ')}; check that one is running there and that its port ` +
       'is open, or take a fresh invite.'
   )
 }
