@@ -264,12 +264,12 @@ function badRequests({ first, place }: World): Case[] {
     {
       name: 'set at 5',
       argv: at('set', 'kept', 'x', '--level', '5'),
-      says: /needs 5 .*use a lower/
+      says: /needs 5 .*Use a lower/
     },
-    { name: 'del at 5', argv: at('del', 'kept', '--level', '5'), says: /needs 5 .*use a lower/ },
-    { name: 'get at 5', argv: at('get', 'kept', '--level', '5'), says: /needs 5 .*use a lower/ },
+    { name: 'del at 5', argv: at('del', 'kept', '--level', '5'), says: /needs 5 .*Use a lower/ },
+    { name: 'get at 5', argv: at('get', 'kept', '--level', '5'), says: /needs 5 .*Use a lower/ },
     { name: 'peer', argv: at('repair', '--peer', 'nobody'), says: /no other member nobody; see/ },
-    { name: 'task', argv: at('pause', 'all'), says: /no task "all"; use hints or/, status: 2 },
+    { name: 'task', argv: at('pause', 'all'), says: /no task "all"; use hints, anti/, status: 2 },
     ...['status', 'invite', 'repair', 'hints'].map(name => ({
       name: `${name} without a node`,
       argv: [name, '--data', nowhere],
@@ -400,7 +400,10 @@ void t.test(
 // --- what is said --------------------------------------------------------------------------------
 
 const options: Readonly<Record<string, readonly string[]>> = {
-  start: ['data', 'join', 'listen', 'redis', 'http', 'n', 'json', 'verbose'],
+  start: [
+    ...['data', 'join', 'listen', 'redis', 'http', 'n'],
+    ...['read-level', 'write-level', 'durability', 'read-repair', 'json', 'verbose']
+  ],
   invite: ['data', 'json'],
   status: ['data', 'json'],
   get: ['data', 'level', 'json'],
@@ -421,7 +424,7 @@ void t.test('the help of each command names each of its options', async t => {
     t.match(overview.stdout.toString(), new RegExp(`^  ${name} `, 'm'))
     const { status, stdout, stderr } = await hearsay(t, [name, '--help'])
     t.strictSame([status, stderr], [0, ''])
-    const named = [...stdout.toString().matchAll(/^ {2}--([a-z]+)/gm)].map(match => match[1])
+    const named = [...stdout.toString().matchAll(/^ {2}--([a-z-]+)/gm)].map(match => match[1])
     t.strictSame(named, [...expected, 'help'], name)
   }
   const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }

@@ -969,6 +969,23 @@ t.test('a directory that was rolled back', async t => {
   })
 })
 
+t.test('a node that is told of another process with its identity', async t => {
+  t.test('refuses every request with that, and the others go on without it', async t => {
+    const world = await formWorld()
+    await world.until(world.node(0).put('k', 'v', { level: 'all' }))
+    const node = world.node(1)
+    world.host(1).endpoint?.duplicated()
+    const refused = { code: 'ERR_DUPLICATE_IDENTITY' }
+    await t.rejects(world.until(node.get('k', { level: 'one' })), refused)
+    await t.rejects(world.until(node.put('k', 'w', { level: 'one' })), refused)
+    await t.rejects(world.until(node.delete('k')), refused)
+    await t.rejects(world.until(node.repair()), refused)
+    t.same(world.host(1).endpoint?.connected(), [])
+    const { acknowledged } = await world.until(world.node(0).put('k', 'w', { level: 'quorum' }))
+    t.same([...acknowledged].sort(), ['n0', 'n2'])
+  })
+})
+
 t.test('a node that joins', async t => {
   /** Three are up and have rows; the fourth has begun to join and reaches n0 alone. */
   async function joining() {

@@ -437,6 +437,26 @@ t.test('a slot that is being filled', async t => {
     t.notOk(after.replica.filling.has(1))
     t.ok(after.replica.filling.has(16_383))
   })
+
+  t.test('is every one of a store that no longer knows how far it had come', async t => {
+    const garbage = Uint8Array.of(0xc1, 7)
+    const lost: [what: string, key: string, value: Uint8Array | undefined, filling: number][] = [
+      ['nothing', 'unrelated', undefined, 0],
+      ['the mark', 'mark', undefined, 16_384],
+      ['what the mark says', 'mark', garbage, 16_384],
+      ['what the earlier lives say', 'lives', Uint8Array.of(0x91, 7), 16_384]
+    ]
+    for (const [what, key, value, filling] of lost) {
+      const disk = new MemoryDisk()
+      const { replica, store } = await openReplica({ disk })
+      await replica.mutate(k, setTo('old'), false)
+      await replica.close()
+      await store.commit([{ space: 'meta', key: utf8(key), value }])
+      const after = await openReplica({ disk })
+      t.equal(after.replica.filling.size, filling, what)
+      t.equal(valueOf(after.replica), filling > 0 ? 'unknown' : 'old', what)
+    }
+  })
 })
 
 t.test('the actor', async t => {
