@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'ERR_ROW_SIZE'
   | 'ERR_KIND'
   | 'ERR_NUMBER'
+  | 'ERR_CONTEXT'
   | 'ERR_SIBLINGS'
   | 'ERR_LEVEL'
   | 'ERR_UNAVAILABLE'

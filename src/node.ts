@@ -8,31 +8,31 @@ import { Remembered } from './cluster/remembered.ts'
 import { Blind, type Keeping } from './coordinator/blind.ts'
 import { CatchUp } from './coordinator/catch-up.ts'
 import { Coordinator } from './coordinator/coordinator.ts'
+import { Data } from './coordinator/data.ts'
 import { Explainer } from './coordinator/explainer.ts'
 import { Fanout } from './coordinator/fanout.ts'
 import { Reader } from './coordinator/reader.ts'
-import {
-  checkKey,
-  checkValue,
-  DEFAULTS,
-  requestOf,
-  settleRequestOf
-} from './coordinator/request.ts'
+import { checkKey, DEFAULTS, requestOf, settleRequestOf } from './coordinator/request.ts'
 import { Writer } from './coordinator/writer.ts'
 import { SLOTS, type Forest } from './digest/forest.ts'
 import { HearsayError } from './errors.ts'
 import { printActor } from './lattice/dot.ts'
-import type { Operation } from './lattice/operation.ts'
 import type {
   BackgroundTask,
   Bytes,
+  ChangeResult,
   ClusterSync,
   Conflict,
+  CountResult,
+  DeleteOptions,
   ExchangeReport,
   Explanation,
+  Fields,
   HearsayNode,
+  PutOptions,
   ReadOptions,
   ReadResult,
+  SiblingsResult,
   RequestDefaults,
   RepairOptions,
   RequestOptions,
@@ -129,12 +129,10 @@ export class Node implements HearsayNode {
   readonly #replica: Replica
   readonly #membership: Membership
   readonly #liveness: Liveness
-  readonly #reader: Reader
-  readonly #coordinator: Coordinator
+  readonly #data: Data
   readonly #explainer: Explainer
   readonly #hints: Hints
   readonly #antiEntropy: AntiEntropy
-  readonly #foreground: Foreground
   readonly #handoff: Handoff
   readonly #entry: Entry
   readonly #pauses: Pauses
@@ -178,19 +176,20 @@ export class Node implements HearsayNode {
     this.#hints = new Hints(parts, init.hints)
     const foreground = new Foreground(components)
     const busy = () => foreground.busy
-    this.#foreground = foreground
     this.#antiEntropy = new AntiEntropy({ ...parts, busy }, init.antiEntropy)
     this.#handoff = new Handoff({ ...parts, antiEntropy: this.#antiEntropy })
     this.#entry = new Entry({ ...parts, handoff: this.#handoff }, init)
-    this.#reader = new Reader({ ...parts, fanout })
+    const reader = new Reader({ ...parts, fanout })
     const hint = (owner: NodeId, key: Uint8Array) => this.#hints.add(owner, key)
     const keep = (keeping: Keeping) => this.#hints.keep(keeping)
-    this.#coordinator = new Coordinator({
+    const coordinator = new Coordinator({
       ...parts,
       blind: new Blind({ ...parts, keep }),
       writer: new Writer({ ...parts, fanout, hint }),
-      catchUp: new CatchUp({ ...parts, reader: this.#reader })
+      catchUp: new CatchUp({ ...parts, reader })
     })
+    const during = <T>(request: () => Promise<T>) => foreground.during(request)
+    this.#data = new Data({ ...parts, reader, coordinator, during }, { defaults: this.#defaults })
     this.#explainer = new Explainer({
       ...parts,
       hintedFor: key => this.#hints.owners(key),
@@ -230,18 +229,89 @@ export class Node implements HearsayNode {
     return (await this.read(key, options)).value
   }
 
+  read(key: Bytes, options: ReadOptions & { readonly siblings: true }): Promise<SiblingsResult>
+  read(key: Bytes, options?: ReadOptions): Promise<ReadResult>
   async read(key: Bytes, options: ReadOptions = {}): Promise<ReadResult> {
-    this.#assertOpen()
-    const request = { key: checkKey(key), ...requestOf('read', options, this.#defaults) }
-    return this.#foreground.during(() => this.#reader.read(request))
+    return this.#open.read(key, options)
   }
 
-  async put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<WriteResult> {
-    return this.#write(key, { do: 'put', value: checkValue(value) }, options)
+  async put(key: Bytes, value: Bytes, options: PutOptions = {}): Promise<WriteResult> {
+    return this.#open.put(key, value, options)
   }
 
-  async delete(key: Bytes, options: WriteOptions = {}): Promise<WriteResult> {
-    return this.#write(key, { do: 'delete' }, options)
+  async delete(key: Bytes, options: DeleteOptions = {}): Promise<ChangeResult> {
+    return this.#open.delete(key, options)
+  }
+
+  async increment(
+    key: Bytes,
+    by: number | bigint = 1n,
+    options: WriteOptions = {}
+  ): Promise<CountResult> {
+    return this.#open.increment(key, by, options)
+  }
+
+  async counter(key: Bytes, options: ReadOptions = {}): Promise<bigint | undefined> {
+    return this.#open.counter(key, options)
+  }
+
+  async expire(
+    key: Bytes,
+    ttlMs: number | undefined,
+    options: WriteOptions = {}
+  ): Promise<ChangeResult> {
+    return this.#open.expire(key, ttlMs, options)
+  }
+
+  async setAdd(
+    key: Bytes,
+    members: Bytes | readonly Bytes[],
+    options: WriteOptions = {}
+  ): Promise<ChangeResult> {
+    return this.#open.setAdd(key, members, options)
+  }
+
+  async setRemove(
+    key: Bytes,
+    members: Bytes | readonly Bytes[],
+    options: WriteOptions = {}
+  ): Promise<ChangeResult> {
+    return this.#open.setRemove(key, members, options)
+  }
+
+  async setMembers(key: Bytes, options: ReadOptions = {}): Promise<Uint8Array[] | undefined> {
+    return this.#open.setMembers(key, options)
+  }
+
+  async setHas(key: Bytes, member: Bytes, options: ReadOptions = {}): Promise<boolean> {
+    return this.#open.setHas(key, member, options)
+  }
+
+  async mapSet(key: Bytes, fields: Fields, options: WriteOptions = {}): Promise<ChangeResult> {
+    return this.#open.mapSet(key, fields, options)
+  }
+
+  async mapDelete(
+    key: Bytes,
+    fields: Bytes | readonly Bytes[],
+    options: WriteOptions = {}
+  ): Promise<ChangeResult> {
+    return this.#open.mapDelete(key, fields, options)
+  }
+
+  async mapGet(
+    key: Bytes,
+    field: Bytes,
+    options: ReadOptions = {}
+  ): Promise<Uint8Array | undefined> {
+    return this.#open.mapGet(key, field, options)
+  }
+
+  async mapEntries(
+    key: Bytes,
+    options: ReadOptions = {}
+  ): Promise<[field: Uint8Array, value: Uint8Array][] | undefined> {
+    return this.#open.mapEntries(key, options)
   }
 
   async explain(
@@ -457,13 +527,10 @@ export class Node implements HearsayNode {
     await replica.mark.accept(mark)
   }
 
-  async #write(key: Bytes, operation: Operation, options: WriteOptions): Promise<WriteResult> {
+  /** The data calls, of a node that is open. */
+  get #open(): Data {
     this.#assertOpen()
-    const { signal, ...request } = requestOf('write', options, this.#defaults)
-    const write = { key: checkKey(key), operation, ...request }
-    const written = await this.#foreground.during(() => this.#coordinator.write(write, signal))
-    const { version, acknowledged, hinted } = written
-    return { version, acknowledged, hinted }
+    return this.#data
   }
 
   /** One that is another member. */

@@ -8,6 +8,8 @@ import type { Durability } from './ports.ts'
 import type { InSync } from './ring/verified.ts'
 import type { NodeId } from './util/node-id.ts'
 
+export type { Kind }
+
 /** Text is taken as UTF-8. Bytes are read before the call returns and stay the caller's. */
 export type Bytes = Uint8Array | string
 
@@ -38,6 +40,30 @@ export interface WriteOptions extends RequestOptions {
   readonly durability?: Durability
 }
 
+export interface ContextOptions {
+  /**
+   * The `context` of a read with siblings: the write replaces what that read saw, and what it did not
+   * see stays beside it. Without one a write replaces all that its coordinator holds.
+   */
+  readonly context?: string | undefined
+}
+
+/** At most one of them; without, what is written does not expire. */
+export interface ExpiryOptions {
+  /** How long the value shows, in milliseconds from now. */
+  readonly ttlMs?: number | undefined
+  /** Until when the value shows, in milliseconds since 1970. One that is over is allowed. */
+  readonly expiresAt?: number | undefined
+}
+
+export interface PutOptions extends WriteOptions, ContextOptions, ExpiryOptions {}
+
+export interface DeleteOptions extends WriteOptions, ContextOptions {}
+
+/** Fields with their values. Names that are not text go as pairs. */
+export type Fields =
+  Readonly<Record<string, Bytes>> | Iterable<readonly [field: Bytes, value: Bytes]>
+
 /** What requests go by that do not say it themselves. */
 export interface RequestDefaults {
   readonly readLevel: Level
@@ -57,8 +83,12 @@ export interface Answer {
 export interface ReadResult {
   /** `undefined` when the key is absent or deleted. Owned by the caller. */
   readonly value: Uint8Array | undefined
+  /** `undefined` as for `value`. */
+  readonly kind: Kind | undefined
   /** The version that won (`time.actor` in hex), also of a delete; `undefined` if never written. */
   readonly version: string | undefined
+  /** When it expires, in milliseconds since 1970; `undefined` if it does not. */
+  readonly expiresAt: number | undefined
   /** How many concurrent values the winner stands before. */
   readonly siblings: number
   readonly answers: readonly Answer[]
@@ -66,11 +96,38 @@ export interface ReadResult {
   readonly repaired: readonly NodeId[]
 }
 
+/** One of the values that concurrent writes left side by side. Owned by the caller. */
+export interface SiblingValue {
+  readonly value: Uint8Array
+  readonly version: string
+  readonly expiresAt: number | undefined
+}
+
+export interface SiblingsResult extends ReadResult {
+  /** Every value, the one that wins first; also where the key holds a set or a map by now. */
+  readonly values: readonly SiblingValue[]
+  /** For a `put` or `delete` that is to replace these values and no others. At most 4,096 characters. */
+  readonly context: string
+}
+
 export interface WriteResult {
   readonly version: string
   readonly acknowledged: readonly NodeId[]
   /** Owners that did not acknowledge and for which a hint is kept. */
   readonly hinted: readonly NodeId[]
+}
+
+export interface CountResult extends WriteResult {
+  /** The value after this increment, as its coordinator saw it; `undefined` if that is no owner. */
+  readonly value: bigint | undefined
+}
+
+export interface ChangeResult extends WriteResult {
+  /**
+   * As the coordinator saw it: how many members or fields were made or removed; for `delete` and
+   * `expire` 1 where there was something, and 0. `undefined` if it is no owner (level `any`).
+   */
+  readonly changed: number | undefined
 }
 
 export type BackgroundTask = 'hints' | 'anti-entropy' | 'scrub'
@@ -338,10 +395,46 @@ export interface HearsayNode extends AsyncDisposable {
   readonly id: NodeId
   addresses(): readonly string[]
   get(key: Bytes, options?: ReadOptions): Promise<Uint8Array | undefined>
+  /** With every value that concurrent writes left, of whatever kind the key is by now. */
+  read(key: Bytes, options: ReadOptions & { readonly siblings: true }): Promise<SiblingsResult>
   /** As `get`, with the version, what each replica answered and which were repaired. */
   read(key: Bytes, options?: ReadOptions): Promise<ReadResult>
-  put(key: Bytes, value: Bytes, options?: WriteOptions): Promise<WriteResult>
-  delete(key: Bytes, options?: WriteOptions): Promise<WriteResult>
+  /** Replaces whatever the key holds, of any kind. */
+  put(key: Bytes, value: Bytes, options?: PutOptions): Promise<WriteResult>
+  delete(key: Bytes, options?: DeleteOptions): Promise<ChangeResult>
+  /**
+   * Adds to a counter, which begins at 0 or at the integer that was put. `ERR_NUMBER` for a text, and
+   * beyond 64 bits. Never done twice by itself; after a `TimeoutError` it may or may not have been.
+   */
+  increment(key: Bytes, by?: number | bigint, options?: WriteOptions): Promise<CountResult>
+  counter(key: Bytes, options?: ReadOptions): Promise<bigint | undefined>
+  /** What has expired is not there any more. `undefined` ends the expiry. Sets and maps expire whole. */
+  expire(key: Bytes, ttlMs: number | undefined, options?: WriteOptions): Promise<ChangeResult>
+  setAdd(
+    key: Bytes,
+    members: Bytes | readonly Bytes[],
+    options?: WriteOptions
+  ): Promise<ChangeResult>
+  setRemove(
+    key: Bytes,
+    members: Bytes | readonly Bytes[],
+    options?: WriteOptions
+  ): Promise<ChangeResult>
+  /** In the order of their bytes; `undefined` when there are none. Owned by the caller. */
+  setMembers(key: Bytes, options?: ReadOptions): Promise<Uint8Array[] | undefined>
+  setHas(key: Bytes, member: Bytes, options?: ReadOptions): Promise<boolean>
+  mapSet(key: Bytes, fields: Fields, options?: WriteOptions): Promise<ChangeResult>
+  mapDelete(
+    key: Bytes,
+    fields: Bytes | readonly Bytes[],
+    options?: WriteOptions
+  ): Promise<ChangeResult>
+  mapGet(key: Bytes, field: Bytes, options?: ReadOptions): Promise<Uint8Array | undefined>
+  /** In the order of the fields' bytes; `undefined` when there are none. Owned by the caller. */
+  mapEntries(
+    key: Bytes,
+    options?: ReadOptions
+  ): Promise<[field: Uint8Array, value: Uint8Array][] | undefined>
   /**
    * Where the key lives, what each owner holds of it, and which version wins and why. Asks every owner,
    * and neither repairs nor changes anything. An owner that cannot be asked is told as `failed`.

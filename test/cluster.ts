@@ -96,7 +96,9 @@ void t.test('the check of acknowledged writes finds what is lost', async t => {
   })
   const read = (value: string | undefined, version: string | undefined) => ({
     value: value === undefined ? undefined : new TextEncoder().encode(value),
+    kind: value === undefined ? undefined : ('register' as const),
     version,
+    expiresAt: undefined,
     siblings: 0,
     answers: [],
     repaired: []

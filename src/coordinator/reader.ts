@@ -10,8 +10,8 @@ import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
 import { QuorumFailedError, TimeoutError, UnavailableError } from '../errors.ts'
 import { printDot } from '../lattice/dot.ts'
-import { versionOf, winner, type Row } from '../lattice/row.ts'
-import type { Answer, ReadRepairMode, ReadResult } from '../options.ts'
+import { versionOf, type Row } from '../lattice/row.ts'
+import type { Answer, ReadRepairMode } from '../options.ts'
 import type { Clock, Meter, Timers } from '../ports.ts'
 import { Latency } from '../quorum/latency.ts'
 import { needed, type Level } from '../quorum/level.ts'
@@ -50,6 +50,13 @@ export interface ReadRequest {
   readonly signal?: AbortSignal | undefined
 }
 
+/** The join of what the owners said, and who said what. */
+export interface RowRead {
+  readonly row: Row
+  readonly answers: readonly Answer[]
+  readonly repaired: readonly NodeId[]
+}
+
 export class Reader {
   readonly #components: ReaderComponents
   readonly #digestAboveBytes: number
@@ -62,14 +69,14 @@ export class Reader {
     this.#repair = new ReadRepair(components)
   }
 
-  async read(request: ReadRequest): Promise<ReadResult> {
+  async read(request: ReadRequest): Promise<RowRead> {
     const { timers } = this.#components
     const { timeoutMs, signal } = request
     let read = this.#begin(request)
     const onTimeout = () => {
       throw new TimeoutError('read', read.needed, read.acknowledged, timeoutMs)
     }
-    const work = async (): Promise<ReadResult> => {
+    const work = async (): Promise<RowRead> => {
       const owners = this.#owners(request.key)
       await this.#ask(read, request)
       if (owners.join() !== this.#owners(request.key).join()) {
@@ -123,15 +130,12 @@ export class Reader {
     }
   }
 
-  async #finish(read: Read, { key, timeoutMs, readRepair }: ReadRequest): Promise<ReadResult> {
+  async #finish(read: Read, { key, timeoutMs, readRepair }: ReadRequest): Promise<RowRead> {
     const outcome = read.result()
     const repaired = await this.#repair.run(outcome, { key, timeoutMs, mode: readRepair })
     if (readRepair === 'blocking') assertConfirmed(read, outcome, repaired)
-    const best = winner(outcome.row)
     return {
-      value: best?.value && new Uint8Array(best.value),
-      version: print(outcome.row),
-      siblings: Math.max(0, outcome.row.entries.length - 1),
+      row: outcome.row,
       answers: [...read.answers].map(([node, answer]) => describe(node, answer)),
       repaired
     }

@@ -54,7 +54,7 @@ export function checkValue(value: Bytes): Uint8Array {
 }
 
 /** A copy: what was given stays the caller's. */
-function bytesOf(what: string, bytes: Bytes): Uint8Array {
+export function bytesOf(what: string, bytes: Bytes): Uint8Array {
   if (typeof bytes === 'string') return utf8(bytes)
   if (bytes instanceof Uint8Array) return new Uint8Array(bytes)
   throw new HearsayError(

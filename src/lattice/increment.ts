@@ -1,19 +1,11 @@
 /** The delta of an increment. See totals.ts for what makes it exact. */
 import { contextOf } from './context.ts'
-import { compareDots, type Dot } from './dot.ts'
-import { entriesOf, isInRange, isRefusal, readCounter, shownEntry, type Refusal } from './kinds.ts'
+import type { Dot } from './dot.ts'
+import { expiryOf } from './expiry.ts'
+import { entriesOf, isInRange, isRefusal, readCounter, type Refusal } from './kinds.ts'
 import type { Mutation } from './mutate.ts'
 import type { Row } from './row.ts'
-import {
-  flooredAt,
-  inOrder,
-  isCounting,
-  isExpired,
-  MARK_ZERO,
-  type Lapse,
-  type Mark,
-  type Total
-} from './totals.ts'
+import { flooredAt, inOrder, MARK_ZERO, type Lapse, type Mark, type Total } from './totals.ts'
 
 export function increment(row: Row, by: bigint, dot: Dot, nowMs: number): Mutation | Refusal {
   const current = readCounter(row, nowMs)
@@ -53,17 +45,4 @@ function lapseOf(row: Row, own: Total | undefined, mark: Mark, nowMs: number): L
   if (expiry === undefined) return undefined
   const isLifted = expiry.expiresAt === undefined && own?.lapse === undefined
   return isLifted ? undefined : { ...mark, ...expiry }
-}
-
-/** The latest word on when what shows expires. */
-function expiryOf(row: Row, nowMs: number): Omit<Lapse, keyof Mark> | undefined {
-  const base = shownEntry(row, nowMs)
-  const words = row.totals
-    .filter(each => isCounting(each, nowMs) && each.lapse && !isExpired(each.lapse, nowMs))
-    .map(({ lapse }) => lapse as Lapse)
-  const all = base === undefined ? words : [...words, { stamp: base.dot, ...base }]
-  const [latest] = all.sort((a, b) => compareDots(b.stamp, a.stamp))
-  if (latest === undefined) return undefined
-  const { stamp, expiresAt } = latest
-  return { stamp, ...(expiresAt !== undefined && { expiresAt }) }
 }

@@ -18,6 +18,10 @@ import { compareDots } from './dot.ts'
 import { winner, type Entry, type Row } from './row.ts'
 import { isExpired, newestIncrement, sumAt } from './totals.ts'
 
+/**
+ * What a key holds: one value; an integer on which concurrent increments add up; members; fields, each
+ * with a value.
+ */
 export type Kind = 'register' | 'counter' | 'set' | 'map'
 
 /** Why a row does not take an operation or a reading. */

@@ -15,10 +15,11 @@ import { nameOf } from '../util/bytes.ts'
 import { contextOf, joinContexts } from './context.ts'
 import type { Dot } from './dot.ts'
 import type { Time } from './hlc.ts'
+import { expiryOf } from './expiry.ts'
 import { increment } from './increment.ts'
 import { entriesOf, fieldsOf, kindOf, refusalFor, type Refusal } from './kinds.ts'
 import type { Operation, Seen } from './operation.ts'
-import { assign, erase, joinDelta, winner, type Delta, type Entry, type Row } from './row.ts'
+import { assign, erase, joinDelta, type Delta, type Entry, type Row } from './row.ts'
 import { SIBLINGS_MAX } from './siblings.ts'
 import { flooredAt, floorAll, isCounting, isExpired, type Total } from './totals.ts'
 
@@ -112,7 +113,7 @@ function edit(
   const known = fieldsOf(row, kind, nowMs)
   // Of a field that is given twice the last value counts.
   const byName = new Map(given.map(entry => [nameOf(entry.field), entry]))
-  const expiresAt = winner({ ...row, entries: [...known.values()] })?.expiresAt
+  const expiresAt = expiryOf(row, nowMs)?.expiresAt
   const entries = [...byName.values()].map((entry, i) => ({
     dot: dotAfter(first, i),
     ...entry,

@@ -71,14 +71,16 @@ export class AdminClient {
   async read(key: Bytes, options: RequestOptions = {}): Promise<ReadResult> {
     type Wire = Omit<ReadResult, 'value'> & { value?: string }
     const input = { key: encodeBytes(key), ...plain(options) }
-    const { value, version, siblings, answers, repaired } = await this.#call<Wire>(
+    const { value, kind, version, expiresAt, siblings, answers, repaired } = await this.#call<Wire>(
       'read',
       input,
       options
     )
     return {
       value: value === undefined ? undefined : decodeBytes(value),
+      kind,
       version,
+      expiresAt,
       siblings,
       answers,
       repaired

@@ -85,6 +85,10 @@ function quit(_args: readonly Uint8Array[], session: RespSession): Uint8Array {
   return simple('OK')
 }
 
+/** What Redis says word for word, because clients look for it. */
+const WRONG_TYPE = 'WRONGTYPE Operation against a key holding the wrong kind of value'
+const NOT_AN_INTEGER = 'ERR value is not an integer or out of range'
+
 async function get(
   [key]: readonly Uint8Array[],
   session: RespSession,
@@ -119,7 +123,7 @@ async function del(
 ): Promise<Uint8Array> {
   let deleted = 0
   for (const key of keys) {
-    if ((await node.get(key)) === undefined) continue
+    if (!(await isThere(node, key))) continue
     await node.delete(key)
     deleted++
   }
@@ -133,8 +137,13 @@ async function exists(
   { node }: RespContext
 ): Promise<Uint8Array> {
   let found = 0
-  for (const key of keys) if ((await node.get(key)) !== undefined) found++
+  for (const key of keys) if (await isThere(node, key)) found++
   return integer(found)
+}
+
+/** Of whatever kind. */
+async function isThere(node: HearsayNode, key: Uint8Array): Promise<boolean> {
+  return (await node.read(key, { siblings: true })).kind !== undefined
 }
 
 /** Redis's own text, with at most 128 bytes of the name and about as many of the arguments. */
@@ -152,6 +161,8 @@ function unknownCommand([name, ...args]: readonly Uint8Array[]): Uint8Array {
 function errorReply(cause: unknown): Uint8Array {
   const message = cause instanceof Error ? cause.message : String(cause)
   const code = cause instanceof HearsayError ? cause.code : 'ERR_INTERNAL'
+  if (code === 'ERR_KIND') return error(WRONG_TYPE)
+  if (code === 'ERR_NUMBER') return error(NOT_AN_INTEGER)
   return error(`${code.replace(/^ERR_/, '')} ${message}`)
 }
 
