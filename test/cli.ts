@@ -142,7 +142,10 @@ function badInvites({ invite, place }: World): Case[] {
     return { name, argv: ['start', '--data', data, ...quiet, '--join', text], says }
   }
   return [
-    { ...start('closed', closed, /No member of the cluster answered at .*take a fresh invite/), prints: waits },
+    {
+      ...start('closed', closed, /No member of the cluster answered at .*take a fresh invite/),
+      prints: waits
+    },
     start('flipped', flipped, /invite is damaged or cut short; copy the whole line/),
     start('cut', invite.slice(0, -9), /invite is damaged or cut short; copy the whole line/),
     start('no-invite', 'please', /not an invite, which begins with "hearsay1-"; copy/),
