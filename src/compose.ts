@@ -5,7 +5,7 @@
  */
 import './net/shim.ts'
 import { checkNodeOptions } from './arguments.ts'
-import { hasMet } from './cluster/membership.ts'
+import { hasMet } from './cluster/view-keeper.ts'
 import { calibrate, type Calibration } from './digest/calibrate.ts'
 import { createForest } from './digest/forest.ts'
 import { loadCluster, markEntered, type OpenedCluster } from './net/cluster.ts'

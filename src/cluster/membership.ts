@@ -1,14 +1,14 @@
 /**
- * The member table of this node, how it travels, and how two nodes agree on it before one serves the
- * other. It travels in three ways: gossip when something changes, a comparison when a peer connects,
- * and a comparison with a random peer every few seconds. Gossip is a hint and never the only path.
+ * The members as this node knows them: what it says of itself, what it takes from others, and how two
+ * nodes agree on the table (view-keeper.ts) before one serves the other. It travels in three ways:
+ * gossip when something changes, a comparison when a peer connects, and one with a random peer every
+ * few seconds (comparing.ts). Gossip is a hint and never the only path.
  *
  * `ask` and `serve` put every request that depends on placement into an envelope with the
  * fingerprint of the view; nodes whose views differ exchange tables and only then go on.
  */
 import { HearsayError } from '../errors.ts'
 import type {
-  Cancel,
   Clock,
   Handler,
   Log,
@@ -22,23 +22,21 @@ import type {
 } from '../ports.ts'
 import {
   decodeTable,
-  emptyTable,
   encodeTable,
   joinTables,
-  MEMBERS_MAX,
   MemberTable,
   withMember,
   type Member,
   type MemberState
 } from '../ring/members.ts'
 import { ADDRESSES_MAX } from '../ring/member.ts'
-import { viewOf, type View } from '../ring/placement.ts'
-import { utf8 } from '../util/bytes.ts'
+import type { View } from '../ring/placement.ts'
 import type { NodeId } from '../util/node-id.ts'
-import { isBytes, isTuple, pack, unpack } from '../util/msgpack.ts'
-import { MARK_NONE, marksFields, readMarks, type Mark, type Marks } from '../wire/mark.ts'
+import { MARK_NONE, type Mark, type Marks } from '../wire/mark.ts'
 import { decodeAsk, decodeReply, encodeAsk, encodeReply } from '../wire/view.ts'
+import { Comparing, malformed } from './comparing.ts'
 import type { Remembered } from './remembered.ts'
+import { ViewKeeper } from './view-keeper.ts'
 
 export interface MembershipComponents {
   readonly network: Network
@@ -70,39 +68,31 @@ export interface MembershipInit {
   readonly compareMs?: number
 }
 
-const KEY = utf8('members')
-const COMPARE_DEADLINE_MS = 2_000
 const VIEW_ATTEMPTS = 5
-
-/** Whether the node of this store was ever a member, or has at least met one. */
-export function hasMet(store: Store): boolean {
-  return store.get('meta', KEY) !== undefined
-}
 
 export class Membership {
   readonly #components: MembershipComponents
-  readonly #init: MembershipInit
-  readonly #listeners: ((view: View) => void)[] = []
-  #view: View
-  #cancel: Cancel = () => {}
-  #saving: Promise<void> = Promise.resolve()
+  readonly #keeper: ViewKeeper
+  readonly #comparing: Comparing
   #unsaid: MemberState | undefined
-  #stopped = true
 
   constructor(components: MembershipComponents, init: MembershipInit) {
     this.#components = components
-    this.#init = init
-    const saved = components.store.get('meta', KEY)
-    this.#view = viewOf((saved && decodeTable(saved)) ?? emptyTable, init.n)
-    components.network.handle('members', async (from, body) => this.#answer(from, body))
+    this.#keeper = new ViewKeeper(components, init.n)
+    const parts = {
+      ...components,
+      keeper: this.#keeper,
+      peers: () => this.peers,
+      hear: (peer: NodeId, marks: Marks) => this.#hear(peer, marks),
+      merge: (table: Uint8Array | undefined, from: NodeId) => this.#merge(table, from),
+      onCompared: () => this.#announceUnsaid()
+    }
+    this.#comparing = new Comparing(parts, { compareMs: init.compareMs ?? 5_000 })
     components.network.onGossip((from, body) => this.#gossip(from, body))
-    components.network.onPeer((peer, connected) => {
-      if (connected) this.#compareSoon(peer)
-    })
   }
 
   get view(): View {
-    return this.#view
+    return this.#keeper.view
   }
 
   get id(): NodeId {
@@ -111,31 +101,29 @@ export class Membership {
 
   /** What this node says of itself; `undefined` before it has said anything. */
   get self(): Member | undefined {
-    return this.#view.table.get(this.id)
+    return this.#keeper.view.table.get(this.id)
   }
 
   /** Everybody else who has not left. */
   get peers(): readonly NodeId[] {
-    return [...this.#view.table]
+    return [...this.#keeper.view.table]
       .filter(member => member.id !== this.id && member.state !== 'left')
       .map(member => member.id)
   }
 
   onView(listener: (view: View) => void): void {
-    this.#listeners.push(listener)
+    this.#keeper.onView(listener)
   }
 
   start(): void {
-    this.#stopped = false
-    this.#learn(this.#view.table)
-    this.#schedule()
+    this.#keeper.learn()
+    this.#comparing.start()
   }
 
   /** Resolves when the table is on disk. */
   async stop(): Promise<void> {
-    this.#stopped = true
-    this.#cancel()
-    await this.#saving
+    this.#comparing.stop()
+    await this.#keeper.saved()
     await this.#components.remembered.save()
   }
 
@@ -152,29 +140,14 @@ export class Membership {
       zone: '',
       actor: this.#components.actor()
     }
-    this.#set(withMember(this.#view.table, member))
-    await this.#saving
+    this.#keeper.set(withMember(this.#keeper.view.table, member))
+    await this.#keeper.saved()
     this.#components.network.publish(encodeTable(new MemberTable([member])))
   }
 
   /** Compares tables with a peer; afterwards each has what the other had. */
-  async compare(peer: NodeId): Promise<void> {
-    const { network } = this.#components
-    const options = { deadlineMs: COMPARE_DEADLINE_MS }
-    const ask = this.#encode(peer, this.#view.fingerprint, null)
-    const answer = await network.request(peer, 'members', ask, options)
-    const [theirs] = this.#decode(answer, 1, peer)
-    if (theirs !== null) {
-      this.#merge(isBytes(theirs) ? theirs : undefined, peer)
-      const table = encodeTable(this.#view.table)
-      await network.request(
-        peer,
-        'members',
-        this.#encode(peer, this.#view.fingerprint, table),
-        options
-      )
-    }
-    await this.#announceUnsaid()
+  compare(peer: NodeId): Promise<void> {
+    return this.#comparing.compare(peer)
   }
 
   /**
@@ -202,7 +175,7 @@ export class Membership {
     const end = clock.monoMs() + options.deadlineMs
     let table: Uint8Array | undefined
     for (let attempt = 0; attempt < VIEW_ATTEMPTS; attempt++) {
-      const view = this.#view.fingerprint
+      const view = this.#keeper.view.fingerprint
       const asked = encodeAsk({ view, table, body, marks: this.#components.remembered.tell(to) })
       const deadlineMs = Math.max(1, end - clock.monoMs())
       const reply = decodeReply(
@@ -212,7 +185,7 @@ export class Membership {
       this.#hear(to, reply.marks)
       if ('body' in reply) return reply.body
       this.#merge(reply.table, to)
-      table = encodeTable(this.#view.table)
+      table = encodeTable(this.#keeper.view.table)
     }
     throw new HearsayError('ERR_NETWORK', `The members changed too often to agree with ${to}.`)
   }
@@ -224,10 +197,10 @@ export class Membership {
       if (ask === undefined) throw malformed(`a request of ${from}`)
       this.#hear(from, ask.marks)
       if (ask.table !== undefined) this.#merge(ask.table, from)
-      if (ask.view !== this.#view.fingerprint) return this.#otherView(from)
+      if (ask.view !== this.#keeper.view.fingerprint) return this.#otherView(from)
       const reply = await handler(from, ask.body, signal)
       // A change that took effect under another view than it was sent under may have missed an owner.
-      return protocol === 'apply' && ask.view !== this.#view.fingerprint
+      return protocol === 'apply' && ask.view !== this.#keeper.view.fingerprint
         ? this.#otherView(from)
         : encodeReply({ body: reply, marks: this.#components.remembered.tell(from) })
     })
@@ -235,33 +208,14 @@ export class Membership {
 
   #otherView(to: NodeId): Uint8Array {
     return encodeReply({
-      table: encodeTable(this.#view.table),
+      table: encodeTable(this.#keeper.view.table),
       marks: this.#components.remembered.tell(to)
     })
   }
 
-  #answer(from: NodeId, body: Uint8Array): Uint8Array {
-    const [fingerprint, table] = this.#decode(body, 2, from)
-    if (isBytes(table)) this.#merge(table, from)
-    const same = fingerprint === this.#view.fingerprint
-    return this.#encode(from, same ? null : encodeTable(this.#view.table))
-  }
-
-  #encode(to: NodeId, ...fields: readonly unknown[]): Uint8Array {
-    return pack([...fields, ...marksFields(this.#components.remembered.tell(to))])
-  }
-
-  #decode(body: Uint8Array, length: number, from: NodeId): readonly unknown[] {
-    const fields = unpack(body)
-    const marks = isTuple(fields, length + 4) ? readMarks(fields.slice(length)) : undefined
-    if (marks === undefined) throw malformed(`a comparison of members by ${from}`)
-    this.#hear(from, marks)
-    return fields as unknown[]
-  }
-
   #hear(peer: NodeId, { mine, yours }: Marks): void {
     const { remembered } = this.#components
-    if (this.#view.table.get(peer) !== undefined) remembered.see(peer, mine)
+    if (this.#keeper.view.table.get(peer) !== undefined) remembered.see(peer, mine)
     if (remembered.isForgotten(peer, yours)) void this.#reassert(yours)
   }
 
@@ -284,7 +238,7 @@ export class Membership {
 
   #join(table: MemberTable): void {
     const mine = this.self
-    this.#set(joinTables(this.#view.table, table))
+    this.#keeper.set(joinTables(this.#keeper.view.table, table))
     const { self } = this
     if (mine === undefined || self === undefined || self === mine) return
     this.#components.log.warn('remembered-better', { incarnation: self.incarnation })
@@ -303,60 +257,6 @@ export class Membership {
       log.warn('roll-back-not-saved', { error: String(error) })
     }
   }
-
-  #set(table: MemberTable): void {
-    if (table === this.#view.table) return
-    if (table.size > MEMBERS_MAX) {
-      this.#components.log.warn('too-many-members', { members: table.size, max: MEMBERS_MAX })
-      return
-    }
-    this.#view = viewOf(table, this.#init.n)
-    this.#components.log.info('view', { fingerprint: this.#view.fingerprint, members: table.size })
-    this.#learn(table)
-    // What follows from the view, as slots to be filled, reaches the disk before the view does.
-    for (const listener of this.#listeners) listener(this.#view)
-    this.#save(encodeTable(table))
-  }
-
-  #learn(table: MemberTable): void {
-    for (const { id, addresses } of table) {
-      if (id !== this.id) this.#components.network.learn(id, addresses)
-    }
-  }
-
-  #save(value: Uint8Array): void {
-    const { store, log } = this.#components
-    this.#saving = this.#saving
-      .then(() => store.commit([{ space: 'meta', key: KEY, value }]))
-      .catch((error: unknown) => log.warn('members-not-saved', { error: String(error) }))
-  }
-
-  #schedule(): void {
-    const { timers, random } = this.#components
-    const period = this.#init.compareMs ?? 5_000
-    this.#cancel = timers.after(period / 2 + (random.u32() % period), () => {
-      const peers = this.peers
-      const peer = peers[random.u32() % Math.max(1, peers.length)]
-      if (peer !== undefined) this.#compareSoon(peer)
-      this.#saveRemembered()
-      if (!this.#stopped) this.#schedule()
-    })
-  }
-
-  #saveRemembered(): void {
-    const { remembered, log } = this.#components
-    remembered
-      .save()
-      .catch((error: unknown) => log.warn('marks-not-saved', { error: String(error) }))
-  }
-
-  #compareSoon(peer: NodeId): void {
-    if (this.#stopped) return
-    this.compare(peer).catch((error: unknown) => {
-      this.#components.meter.count('members.compare-failed')
-      this.#components.log.debug('compare-failed', { peer, error: String(error) })
-    })
-  }
 }
 
 /** As many as a member may have; those that only this machine can reach come last. */
@@ -364,8 +264,4 @@ function bestAddresses(addresses: readonly string[]): readonly string[] {
   const isLoopback = (address: string) => /^\/ip4\/127\.|^\/ip6\/::1\//.test(address)
   const rank = (address: string) => Number(isLoopback(address))
   return [...addresses].sort((a, b) => rank(a) - rank(b)).slice(0, ADDRESSES_MAX)
-}
-
-function malformed(what: string): HearsayError {
-  return new HearsayError('ERR_PROTOCOL', `Hearsay could not read ${what}.`)
 }
