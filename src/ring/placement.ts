@@ -93,7 +93,9 @@ function place(members: readonly Pick<Member, 'id' | 'weight'>[], n: number): Pl
 }
 
 function flagsOf(owners: Placement['owners'], node: NodeId): Uint8Array {
-  return Uint8Array.from({ length: SLOTS }, (_, slot) => Number(owners(slot).includes(node)))
+  const flags = new Uint8Array(SLOTS)
+  for (let slot = 0; slot < SLOTS; slot++) flags[slot] = Number(owners(slot).includes(node))
+  return flags
 }
 
 export function viewOf(table: MemberTable, n: number): View {
