@@ -444,7 +444,9 @@ t.test('a slot that is being filled', async t => {
       ['nothing', 'unrelated', undefined, 0],
       ['the mark', 'mark', undefined, 16_384],
       ['what the mark says', 'mark', garbage, 16_384],
-      ['what the earlier lives say', 'lives', Uint8Array.of(0x91, 7), 16_384]
+      ['what the earlier lives say', 'lives', Uint8Array.of(0x91, 7), 16_384],
+      ['whose it is', 'identity', undefined, 16_384],
+      ['what is said of whose it is', 'identity', garbage, 16_384]
     ]
     for (const [what, key, value, filling] of lost) {
       const disk = new MemoryDisk()

@@ -17,8 +17,11 @@ export interface IdentityComponents {
   readonly log: Log
 }
 
-/** `moved`: copied or restored, so that it may be older than what was acknowledged. */
-export type Distrust = 'new' | 'not-closed-cleanly' | 'moved'
+/**
+ * `moved`: copied or restored, so that it may be older than what was acknowledged. `lost`: there are
+ * rows, and no record of whose they are that can be read.
+ */
+export type Distrust = 'new' | 'not-closed-cleanly' | 'moved' | 'lost'
 
 interface Saved {
   readonly actor: Actor
@@ -50,9 +53,11 @@ export class Identity {
    */
   async open(): Promise<Distrust | undefined> {
     const { store } = this.#components
-    const saved = readSaved(store.get('meta', KEY))
+    const record = store.get('meta', KEY)
+    const saved = readSaved(record)
     this.#time = saved?.time ?? TIME_ZERO
-    const reason = distrust(saved, store.place)
+    const isUsed = record !== undefined || hasRows(store)
+    const reason = distrust(saved, store.place, isUsed)
     if (saved !== undefined && reason === undefined) {
       this.#actor = saved.actor
       await this.#save(false)
@@ -97,10 +102,15 @@ export class Identity {
   }
 }
 
-function distrust(saved: Saved | undefined, place: string): Distrust | undefined {
-  if (saved === undefined) return 'new'
+function distrust(saved: Saved | undefined, place: string, isUsed: boolean): Distrust | undefined {
+  if (saved === undefined) return isUsed ? 'lost' : 'new'
   if (!saved.clean) return 'not-closed-cleanly'
   return saved.place === place ? undefined : 'moved'
+}
+
+function hasRows(store: Store): boolean {
+  for (const _ of store.range('rows', { limit: 1 })) return true
+  return false
 }
 
 function readSaved(bytes: Uint8Array | undefined): Saved | undefined {

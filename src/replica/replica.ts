@@ -122,7 +122,8 @@ export class Replica {
     const distrust = await this.identity.open()
     // A store with an identity and no mark has lost a part of what it held.
     const isWhole = (await this.mark.open()) || distrust === 'new'
-    if (distrust === 'moved' || !isWhole) await this.distrust()
+    const isOld = distrust === 'moved' || distrust === 'lost'
+    if (isOld || !isWhole) await this.distrust()
     const writes = this.keeper.load()
     const part = CHECKPOINT_LARGE.slots
     for (let i = 0; i < writes.length; i += part) await this.#keep(writes.slice(i, i + part))
