@@ -230,7 +230,10 @@ void t.test('replies and errors are those of Redis, byte for byte', async t => {
     ['HELLO 3 FOO\r\n', "-ERR Syntax error in HELLO option 'FOO'\r\n"],
     ['GET absent\r\n', '$-1\r\n'],
     ['SET k v FOO\r\n', '-ERR syntax error\r\n'],
-    ['SET k v ex 10\r\n', '-ERR SET with EX is not supported yet; use SET key value\r\n'],
+    [
+      'SET k v nx\r\n',
+      '-ERR SET with NX is not supported; use SET key value [EX s | PX ms | EXAT s | PXAT ms]\r\n'
+    ],
     ['DEL absent\r\n', ':0\r\n'],
     ['*1\r\n:1\r\n', "-ERR Protocol error: expected '$', got ':'\r\n"],
     ['QUIT\r\nPING\r\n', '+OK\r\n'],
@@ -355,3 +358,87 @@ void t.test('a port in use is named, with what to do', async t => {
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise(resolve => setImmediate(resolve))
 }
+
+void t.test('counters, sets, hashes and expiry work as ioredis expects them', async t => {
+  const { node, port } = await serve(t)
+  const redis = new Redis({ port, host: '127.0.0.1' })
+  t.teardown(() => redis.disconnect())
+  t.equal(await redis.incr('n'), 1)
+  t.equal(await redis.incrby('n', 41), 42)
+  t.equal(await redis.decr('n'), 41)
+  t.equal(await redis.decrby('n', 50), -9)
+  t.equal(await redis.get('n'), '-9')
+  t.equal(await redis.sadd('s', 'b', 'a', 'b'), 2)
+  t.equal(await redis.srem('s', 'a', 'x'), 1)
+  t.equal(await redis.srem('absent', 'x'), 0)
+  t.strictSame(await redis.smembers('s'), ['b'])
+  t.equal(await redis.sismember('s', 'b'), 1)
+  t.equal(await redis.scard('s'), 1)
+  t.equal(await redis.scard('absent'), 0)
+  t.equal(await redis.hset('h', { f: '1', g: '2' }), 2)
+  t.equal(await redis.hdel('h', 'g'), 1)
+  t.equal(await redis.hget('h', 'f'), '1')
+  t.equal(await redis.hget('h', 'g'), null)
+  t.strictSame(await redis.hgetall('h'), { f: '1' })
+  t.equal(await redis.hlen('h'), 1)
+  const keys = ['n', 's', 'h', 'absent']
+  t.strictSame(await Promise.all(keys.map(key => redis.type(key))), [
+    'string',
+    'set',
+    'hash',
+    'none'
+  ])
+  t.equal(await redis.exists(...keys), 3)
+  t.equal(await redis.del(...keys), 3)
+
+  node.nowMs = Date.now()
+  t.equal(await redis.set('k', 'v', 'EX', 1_000), 'OK')
+  t.equal(await redis.ttl('k'), 1_000)
+  t.equal(await redis.persist('k'), 1)
+  t.equal(await redis.persist('k'), 0)
+  t.equal(await redis.pttl('k'), -1)
+  t.equal(await redis.pexpire('k', 500_000), 1)
+  t.equal(await redis.ttl('k'), 500)
+  t.equal(await redis.expire('absent', 5), 0)
+  t.equal(await redis.ttl('absent'), -2)
+  t.equal(await redis.set('k', 'v', 'PXAT', node.nowMs + 5_000), 'OK')
+  node.nowMs += 5_000
+  t.equal(await redis.get('k'), null)
+  await redis.set('k', 'v')
+  t.equal(await redis.expire('k', 0), 1)
+  t.equal(await redis.get('k'), null)
+})
+
+void t.test("what is no number, no expiry or of another kind is told in Redis's words", async t => {
+  const { node, port } = await serve(t)
+  await node.setAdd('s', 'a')
+  await node.put('text', 'abc')
+  const wrong = '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n'
+  const notInteger = '-ERR value is not an integer or out of range\r\n'
+  const cases: [command: string, reply: string][] = [
+    ['GET s', wrong],
+    ['INCR s', wrong],
+    ['HGETALL s', wrong],
+    ['SADD text a', wrong],
+    ['INCR text', notInteger],
+    ['INCRBY n 1.5', notInteger],
+    ['INCRBY n 9223372036854775808', notInteger],
+    ['INCRBY n 01', notInteger],
+    ['DECRBY n -9223372036854775808', '-ERR decrement would overflow\r\n'],
+    ['SET k v EX', '-ERR syntax error\r\n'],
+    ['SET k v EX x', notInteger],
+    ['SET k v EX 0', "-ERR invalid expire time in 'set' command\r\n"],
+    ['SET k v EX 9223372036854775807', "-ERR invalid expire time in 'set' command\r\n"],
+    ['EXPIRE text x', notInteger],
+    ['EXPIRE text 9223372036854775807', "-ERR invalid expire time in 'expire' command\r\n"],
+    ['HSET h f', "-ERR wrong number of arguments for 'hset' command\r\n"],
+    ['HSET h f v g', "-ERR wrong number of arguments for 'hset' command\r\n"]
+  ]
+  for (const [command, reply] of cases) {
+    t.equal(await converse(t, port, `${command}\r\n`), reply, command)
+  }
+  t.equal(
+    await converse(t, port, 'HELLO 3\r\nSMEMBERS s\r\n').then(text => text.slice(-11)),
+    '~1\r\n$1\r\na\r\n'
+  )
+})

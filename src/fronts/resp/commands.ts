@@ -6,9 +6,13 @@
  * below, so DEL counts with a read before its delete, and two clients may both count one key.
  */
 import { HearsayError, type HearsayNode } from '../../index.ts'
+import { collectionCommands } from './collections.ts'
+import { countingCommands } from './counting.ts'
+import { expiringCommands, readSetOptions } from './expiring.ts'
 import { hello } from './hello.ts'
 import { info } from './info.ts'
 import { bulk, error, integer, nil, simple, type RespVersion } from './reply.ts'
+import { isThere, latin1, NOT_AN_INTEGER, WRONG_TYPE, wrongArguments } from './words.ts'
 
 /** What one connection has said about itself. */
 export interface RespSession {
@@ -31,9 +35,9 @@ export interface RespContext {
 }
 
 type Reply = Uint8Array | Promise<Uint8Array>
-type Run = (args: readonly Uint8Array[], session: RespSession, context: RespContext) => Reply
+export type Run = (args: readonly Uint8Array[], session: RespSession, context: RespContext) => Reply
 
-interface RespCommand {
+export interface RespCommand {
   /** How many arguments may follow the name. */
   readonly arguments: readonly [least: number, most: number]
   readonly run: Run
@@ -48,7 +52,11 @@ const commands = new Map<string, RespCommand>([
   ['get', { arguments: [1, 1], run: get }],
   ['set', { arguments: [2, Infinity], run: set }],
   ['del', { arguments: [1, Infinity], run: del }],
-  ['exists', { arguments: [1, Infinity], run: exists }]
+  ['exists', { arguments: [1, Infinity], run: exists }],
+  ['type', { arguments: [1, 1], run: type }],
+  ...countingCommands,
+  ...expiringCommands,
+  ...collectionCommands
 ])
 
 /** What a browser sends when a page is made to talk to this port. Redis closes on them, so do we. */
@@ -71,7 +79,7 @@ export async function runCommand(
   if (found === undefined) return unknownCommand(command)
   const [least, most] = found.arguments
   if (args.length < least || args.length > most) {
-    return error(`ERR wrong number of arguments for '${lower}' command`)
+    return wrongArguments(lower)
   }
   try {
     return await found.run(args, session, context)
@@ -85,10 +93,6 @@ function quit(_args: readonly Uint8Array[], session: RespSession): Uint8Array {
   return simple('OK')
 }
 
-/** What Redis says word for word, because clients look for it. */
-const WRONG_TYPE = 'WRONGTYPE Operation against a key holding the wrong kind of value'
-const NOT_AN_INTEGER = 'ERR value is not an integer or out of range'
-
 async function get(
   [key]: readonly Uint8Array[],
   session: RespSession,
@@ -98,21 +102,15 @@ async function get(
   return value === undefined ? nil(session.version) : bulk(value)
 }
 
-const setOptions = new Set(['nx', 'xx', 'get', 'ex', 'px', 'exat', 'pxat', 'keepttl'])
-
 async function set(
-  [key, value, option]: readonly Uint8Array[],
+  [key, value, ...given]: readonly Uint8Array[],
   _session: RespSession,
   { node }: RespContext
 ): Promise<Uint8Array> {
-  if (option !== undefined) return refuseSetOption(latin1(option))
-  await node.put(key as Uint8Array, value as Uint8Array)
+  const options = readSetOptions(given)
+  if (options instanceof Uint8Array) return options
+  await node.put(key as Uint8Array, value as Uint8Array, options)
   return simple('OK')
-}
-
-function refuseSetOption(option: string): Uint8Array {
-  if (!setOptions.has(option.toLowerCase())) return error('ERR syntax error')
-  return error(`ERR SET with ${option.toUpperCase()} is not supported yet; use SET key value`)
 }
 
 /** A key that is not there is left alone: a tombstone for it would cost disk and say nothing. */
@@ -141,9 +139,15 @@ async function exists(
   return integer(found)
 }
 
-/** Of whatever kind. */
-async function isThere(node: HearsayNode, key: Uint8Array): Promise<boolean> {
-  return (await node.read(key, { siblings: true })).kind !== undefined
+const types = { register: 'string', counter: 'string', set: 'set', map: 'hash' } as const
+
+async function type(
+  [key]: readonly Uint8Array[],
+  _session: RespSession,
+  { node }: RespContext
+): Promise<Uint8Array> {
+  const { kind } = await node.read(key as Uint8Array, { siblings: true })
+  return simple(kind === undefined ? 'none' : types[kind])
 }
 
 /** Redis's own text, with at most 128 bytes of the name and about as many of the arguments. */
@@ -161,11 +165,7 @@ function unknownCommand([name, ...args]: readonly Uint8Array[]): Uint8Array {
 function errorReply(cause: unknown): Uint8Array {
   const message = cause instanceof Error ? cause.message : String(cause)
   const code = cause instanceof HearsayError ? cause.code : 'ERR_INTERNAL'
-  if (code === 'ERR_KIND') return error(WRONG_TYPE)
-  if (code === 'ERR_NUMBER') return error(NOT_AN_INTEGER)
+  if (code === 'ERR_KIND') return WRONG_TYPE
+  if (code === 'ERR_NUMBER') return NOT_AN_INTEGER
   return error(`${code.replace(/^ERR_/, '')} ${message}`)
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
 }

@@ -14,7 +14,7 @@ export function error(text: string, encoding: 'utf8' | 'latin1' = 'utf8'): Uint8
   return Buffer.from(`-${oneLine(text)}\r\n`, encoding)
 }
 
-export function integer(value: number): Uint8Array {
+export function integer(value: number | bigint): Uint8Array {
   return Buffer.from(`:${value}\r\n`)
 }
 
@@ -39,9 +39,15 @@ export function array(items: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat([Buffer.from(`*${items.length}\r\n`), ...items])
 }
 
+/** Version 2 has no sets: there it is an array. */
+export function set(items: readonly Uint8Array[], version: RespVersion): Uint8Array {
+  if (version === 2) return array(items)
+  return Buffer.concat([Buffer.from(`~${items.length}\r\n`), ...items])
+}
+
 /** Version 2 has no maps: there it is an array of names and values in turn. */
 export function map(
-  entries: readonly (readonly [name: string, value: Uint8Array])[],
+  entries: readonly (readonly [name: string | Uint8Array, value: Uint8Array])[],
   version: RespVersion
 ): Uint8Array {
   const items = entries.flatMap(([name, value]) => [bulk(name), value])
