@@ -207,3 +207,26 @@ t.test('increments that no owner took are added to what the owners have, each on
   const refused = blind.write({ ...request, operation: { do: 'increment', by: 1n } })
   await t.rejects(refused, { code: 'ERR_NUMBER' }, 'of a text that is kept')
 })
+
+t.test('a write that has nobody to be kept for, and no disk here either, is refused', async t => {
+  const { replica, clock, store } = await openReplica()
+  let owners: NodeId[] = []
+  const view = { ownersOf: () => ({ current: owners, next: owners }) }
+  const blind = new Blind({
+    replica,
+    membership: { id: 'c', view } as unknown as Membership,
+    random: new Stream(1, 'actors'),
+    clock,
+    timers: new HandTime(),
+    log: silent,
+    keep: async ({ change }) => change(ROW_EMPTY)
+  })
+  const operation = { do: 'put', value: utf8('v') } as const
+  const request = { key: utf8('k'), flush: false, timeoutMs: 1_000, operation }
+  await t.rejects(blind.write(request), { code: 'ERR_UNAVAILABLE', owners: 0 })
+  owners = ['c' as NodeId]
+  store.refuses = () => true
+  await t.rejects(blind.write(request), { code: 'ERR_STORE' })
+  store.refuses = () => false
+  t.same((await blind.write(request)).acknowledged, owners)
+})

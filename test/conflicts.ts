@@ -9,7 +9,14 @@ import type { Conflict } from '../src/options.ts'
 import { CONFLICTS_MAX, CONFLICT_BYTES_MAX, VALUE_BYTES_MAX } from '../src/replica/conflicts.ts'
 import { MemoryDisk } from '../src/store/memory.ts'
 import { text, utf8 } from '../src/util/bytes.ts'
-import { NOON, openReplica, deleteIt, setTo, type ReplicaParts } from './fixtures/engine-parts.ts'
+import {
+  damage,
+  deleteIt,
+  NOON,
+  openReplica,
+  setTo,
+  type ReplicaParts
+} from './fixtures/engine-parts.ts'
 
 const dot = (actor: number, ms: number): Dot => {
   return { actor: BigInt(actor) as Actor, time: timeOf(NOON + ms) }
@@ -138,6 +145,19 @@ t.test('tombstones', async t => {
     await replica.mutate(utf8('a'), setTo('v'), false)
     await replica.mutate(utf8('a'), deleteIt, false)
     await store.commit([replica.tombstones.forget()])
+    t.equal((await openReplica({ disk })).replica.tombstones.count, 1)
+  })
+
+  t.test('are counted anew after a damaged one came back from elsewhere', async t => {
+    const disk = new MemoryDisk()
+    const { replica } = await openReplica({ disk })
+    const a = utf8('a')
+    await replica.mutate(a, setTo('v'), false)
+    const whole = (await replica.mutate(a, deleteIt, false)).bytes.slice()
+    damage(disk, replica.rows.locate(a).id)
+    t.equal(replica.read(a).answer, 'unknown')
+    await replica.between(() => {})
+    await replica.apply(a, 'row', whole)
     t.equal((await openReplica({ disk })).replica.tombstones.count, 1)
   })
 })

@@ -530,6 +530,27 @@ t.test('hints that carry a row', async t => {
     t.equal(count(), 0)
   })
 
+  t.test('that find no room at a new owner wait, and keep no other hint from going', async t => {
+    const { hints, stage, membership, write, items, sent, count } = await createHints({
+      bytesMax: 400
+    })
+    await hints.keep(keeping('x'.repeat(90), 1))
+    await write('plain')
+    const bytes = hints.status()[0]?.bytes ?? 0
+    t.ok(bytes > 150 && bytes < 400, 'there is room for one and not for two beside the old one')
+    Object.assign(membership, { peers: [owner, other] })
+    stage.owners = [other, 'third' as NodeId, 'fourth' as NodeId]
+    stage.fingerprint = 'next view'
+    await hints.replay()
+    t.same(sent, [['plain']], 'and nothing went to one who owns the key no more')
+    t.equal(count(), 1)
+    stage.owners = [other]
+    await hints.replay()
+    t.same(stage.asked, [owner, other])
+    t.equal(valuesIn(items.slice(1)).length, 1)
+    t.equal(count(), 0)
+  })
+
   t.test('of a row that grew too large are refused', async t => {
     const { hints } = await createHints()
     const large = keeping('x'.repeat(1024 * 1024), 1)

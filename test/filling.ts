@@ -1,8 +1,17 @@
 /** A slot that a node may not hold all of answers "unknown", however it came to be so. */
 import t, { type Test } from 'tap'
+import { Filling } from '../src/replica/filling.ts'
+import { MemoryDisk } from '../src/store/memory.ts'
+import {
+  copyDisk,
+  createReplica,
+  openReplica,
+  setTo,
+  WatchedStore
+} from './fixtures/engine-parts.ts'
 import type { World } from './fixtures/sim/world.ts'
 import { backUp, createWorld, cut, formWorld, mend, runUntil } from './fixtures/engine-world.ts'
-import { text } from '../src/util/bytes.ts'
+import { text, utf8 } from '../src/util/bytes.ts'
 
 const SLOTS = 16_384
 const isUp = (world: World, host: number) => world.host(host).node !== undefined
@@ -229,5 +238,34 @@ t.test('a process that died is not taken for a directory that was put back', asy
     await world.run(2_000)
     t.equal(filling(world, host), 0, `life ${life}, later`)
     await Promise.race([Promise.all(writes), undefined])
+  }
+})
+
+t.test('what a disk refused to keep of it is kept with the next that begins', async t => {
+  const disk = new MemoryDisk()
+  const store = new WatchedStore({ disk })
+  const filling = new Filling(store)
+  store.refuses = () => true
+  await t.rejects(filling.begin([3]), { code: 'ERR_STORE' })
+  t.ok(filling.has(3), 'it counts at once')
+  store.refuses = () => false
+  await filling.begin([3])
+  t.ok(new Filling(store).has(3), 'and after a restart')
+})
+
+t.test('a moved copy stays in doubt though its start dies after any commit', async t => {
+  const k = utf8('k')
+  const disk = new MemoryDisk()
+  const { replica } = await openReplica({ disk })
+  await replica.mutate(k, setTo('v'), false)
+  await replica.close()
+  for (let done = 0; done < 6; done++) {
+    const moved = copyDisk(disk, 'there')
+    const dying = createReplica({ disk: moved })
+    let commits = 0
+    dying.store.refuses = () => commits++ >= done
+    await dying.replica.open().catch(() => undefined)
+    const again = await openReplica({ disk: moved })
+    t.equal(again.replica.read(k).answer, 'unknown', `after ${done} commits`)
   }
 })

@@ -101,12 +101,10 @@ t.test('a set', async t => {
 t.test('a map shows of each field the highest of the concurrent values', async t => {
   const changes = historyOf(
     fc.oneof(
-      fc
-        .tuple(field, fc.constantFrom('x', 'y', ''))
-        .map(([name, value]) => ({
-          do: 'map-set' as const,
-          pairs: [[name, utf8(value)] as const]
-        })),
+      fc.tuple(field, fc.constantFrom('x', 'y', '')).map(([name, value]) => ({
+        do: 'map-set' as const,
+        pairs: [[name, utf8(value)] as const]
+      })),
       fc.record({ do: fc.constant('map-delete' as const), fields: one }),
       gone
     )
@@ -227,3 +225,26 @@ function done(row: Row, operation: Operation, dot: Dot, nowMs = 0): Row {
   if (isRefusal(mutation)) throw new Error('refused')
   return joinDelta(row, mutation.delta)
 }
+
+t.test('an expiry does not change what shows', t => {
+  const [a, b] = [actor(0), actor(1)]
+  const at = (by: typeof a, ms: number) => ({ actor: by, time: timeOf(ms) })
+  const step = (row: Row, operation: Operation, dot: Dot): Row => {
+    const mutation = mutate(row, operation, dot, 0)
+    if (isRefusal(mutation)) throw new Error('refused')
+    return joinDelta(row, mutation.delta)
+  }
+  const losers: Operation[] = [
+    { do: 'put', value: utf8('text') },
+    { do: 'set-add', fields: [utf8('member')] }
+  ]
+  for (const operation of losers) {
+    const lower = step(ROW_EMPTY, operation, at(a, 1))
+    const both = join(lower, step(ROW_EMPTY, { do: 'increment', by: 5n }, at(b, 2)))
+    t.equal(readCounter(both, 0), 5n)
+    const after = step(both, { do: 'expire', expiresAt: 100 }, at(a, 3))
+    t.equal(readCounter(after, 0), 5n, `over a ${operation.do}`)
+    t.equal(readCounter(after, 100), undefined, 'and it expires')
+  }
+  t.end()
+})

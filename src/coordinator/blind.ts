@@ -10,7 +10,7 @@
  * increment) is not known here and not told.
  */
 import type { Membership } from '../cluster/membership.ts'
-import { TimeoutError } from '../errors.ts'
+import { TimeoutError, UnavailableError } from '../errors.ts'
 import { actorOf, printDot, type Dot } from '../lattice/dot.ts'
 import { encodeRow } from '../lattice/encode.ts'
 import { isRefusal } from '../lattice/kinds.ts'
@@ -72,6 +72,7 @@ export class Blind {
     const { current, next } = membership.view.ownersOf(slotOf(key))
     const owners = [...new Set([...current, ...next])]
     const others = owners.filter(owner => owner !== membership.id)
+    if (owners.length === 0) throw new UnavailableError('write', 'any', 1, 0, 0)
     const dot = this.#dot()
     let version = dot
     const change = (held: Row): Row => {
@@ -81,7 +82,7 @@ export class Blind {
       return joinDelta(held, mutation.delta)
     }
     const row = await keep({ key, owners: others, change, flush })
-    const isHere = owners.length > others.length && (await this.#apply(key, row, flush))
+    const isHere = owners.length > others.length && (await this.#apply(key, row, flush, others))
     const acknowledged = isHere ? [membership.id] : []
     return { version: printDot(version), acknowledged, hinted: others }
   }
@@ -92,13 +93,22 @@ export class Blind {
     return { actor: actorOf(random.bytes(8)), time: replica.identity.nextDot().time }
   }
 
-  /** An owner whose copy is not whole holds the write all the same. False when its disk refuses. */
-  async #apply(key: Uint8Array, row: Row, flush: boolean): Promise<boolean> {
+  /**
+   * An owner whose copy is not whole holds the write all the same. False when its disk refuses and
+   * there are hints that hold it; without others that is all there is, and it rejects.
+   */
+  async #apply(
+    key: Uint8Array,
+    row: Row,
+    flush: boolean,
+    others: readonly NodeId[]
+  ): Promise<boolean> {
     const { replica, log } = this.#components
     try {
       await replica.apply(key, 'row', encodeRow(row), flush)
       return true
     } catch (error) {
+      if (others.length === 0) throw error
       log.warn('kept-but-not-applied', { error: String(error) })
       return false
     }

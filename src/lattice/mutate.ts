@@ -5,7 +5,8 @@
  *   put, delete          replace all that the row holds, or all that their context has seen
  *   increment            adds to the own total; leaves base and siblings, replaces what has expired
  *   set-*, map-*         replace the entries of the fields they name
- *   expire               writes everything that lives anew, with another expiry
+ *   expire               writes everything that lives anew, with another expiry; of a counter only
+ *                        what may be its base, or what lost to its increments would win over them
  *
  * A write of one kind also replaces what it saw of another kind and what had expired, so that a row
  * does not keep for ever what nothing shows. New members, fields and increments take over the expiry
@@ -13,7 +14,7 @@
  */
 import { nameOf } from '../util/bytes.ts'
 import { contextOf, joinContexts } from './context.ts'
-import type { Dot } from './dot.ts'
+import { compareDots, type Dot } from './dot.ts'
 import type { Time } from './hlc.ts'
 import { expiryOf } from './expiry.ts'
 import { increment } from './increment.ts'
@@ -162,9 +163,12 @@ function deltaOf(
 }
 
 function expire(row: Row, expiresAt: number | undefined, first: Dot, nowMs: number): Mutation {
-  const living = row.entries.filter(entry => !isExpired(entry, nowMs))
+  const living =
+    kindOf(row, nowMs) === 'counter'
+      ? entriesOf(row, 'counter', nowMs)
+      : row.entries.filter(entry => !isExpired(entry, nowMs))
   // In the order of their dots, so that winners stay winners.
-  const inOrder = [...living].sort((a, b) => (a.dot.time < b.dot.time ? -1 : 1))
+  const inOrder = [...living].sort((a, b) => compareDots(a.dot, b.dot))
   const dot = dotAfter(first, Math.max(0, living.length - 1))
   const expiry = expiresAt === undefined ? {} : { expiresAt }
   const entries = inOrder.map(({ field, value }, i) => ({

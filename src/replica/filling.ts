@@ -13,6 +13,8 @@ export class Filling {
   readonly #store: Store
   readonly #slots = new Set<number>()
   #generation = 0
+  /** Slots that count here and that the disk has yet to be told of, or has refused. */
+  #unsaved = false
   #held = false
 
   constructor(store: Store) {
@@ -53,7 +55,8 @@ export class Filling {
     const before = this.size
     for (const slot of slots) this.#slots.add(slot)
     this.#generation++
-    if (this.size !== before) await this.#save()
+    this.#unsaved ||= this.size !== before
+    if (this.#unsaved) await this.#save()
   }
 
   async end(slots: Iterable<number>): Promise<void> {
@@ -66,6 +69,8 @@ export class Filling {
     const flags = new Uint8Array(SLOTS)
     for (const slot of this.#slots) flags[slot] = 1
     const value = this.size === 0 ? undefined : flags
+    const generation = this.#generation
     await this.#store.commit([{ space: 'meta', key: KEY, value }], 'flush')
+    if (generation === this.#generation) this.#unsaved = false
   }
 }

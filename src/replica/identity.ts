@@ -47,17 +47,22 @@ export class Identity {
     return this.#actor
   }
 
+  /** Why the copy is not trusted, as long as it has not been opened. */
+  get doubt(): Distrust | undefined {
+    const { store } = this.#components
+    const record = store.get('meta', KEY)
+    return distrust(readSaved(record), store.place, record !== undefined || hasRows(store))
+  }
+
   /**
    * Before the first dot: decides about the actor, and marks the store as open on disk. Resolves with
    * why the copy is not trusted, if so.
    */
   async open(): Promise<Distrust | undefined> {
     const { store } = this.#components
-    const record = store.get('meta', KEY)
-    const saved = readSaved(record)
+    const saved = readSaved(store.get('meta', KEY))
     this.#time = saved?.time ?? TIME_ZERO
-    const isUsed = record !== undefined || hasRows(store)
-    const reason = distrust(saved, store.place, isUsed)
+    const reason = this.doubt
     if (saved !== undefined && reason === undefined) {
       this.#actor = saved.actor
       await this.#save(false)

@@ -47,15 +47,18 @@ export class MarkKeeper {
     this.#components = components
   }
 
-  /** Begins a life. Resolves with false when the store knows none before, or not how far it came. */
-  async open(): Promise<boolean> {
-    const { store } = this.#components
-    const last = readMark(listOf(store.get('meta', MARK_KEY)))
-    const lives = readList(listOf(store.get('meta', LIVES_KEY)), LIVES_MAX, readLife)
+  /** False when the store knows of no life, or not how far it came. */
+  get isSaved(): boolean {
+    const { last, lives } = this.#saved()
+    return last !== undefined && lives !== undefined
+  }
+
+  /** Begins a life. */
+  async open(): Promise<void> {
+    const { last, lives } = this.#saved()
     for (const { life, count } of lives ?? []) this.#lives.set(life, count)
     this.#committed = this.#given = last ?? MARK_NONE
     await this.#begin(this.#given)
-    return last !== undefined && lives !== undefined
   }
 
   /** What is surely on disk. */
@@ -92,6 +95,12 @@ export class MarkKeeper {
   accept(mark: Mark): Promise<void> {
     this.note(mark)
     return this.#begin(mark)
+  }
+
+  #saved(): { last: Mark | undefined; lives: readonly Mark[] | undefined } {
+    const { store } = this.#components
+    const last = readMark(listOf(store.get('meta', MARK_KEY)))
+    return { last, lives: readList(listOf(store.get('meta', LIVES_KEY)), LIVES_MAX, readLife) }
   }
 
   /** A new life, above the last one and above what others remember. */

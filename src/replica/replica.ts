@@ -119,11 +119,14 @@ export class Replica {
   }
 
   async open(): Promise<void> {
-    const distrust = await this.identity.open()
+    const doubt = this.identity.doubt
     // A store with an identity and no mark has lost a part of what it held.
-    const isWhole = (await this.mark.open()) || distrust === 'new'
-    const isOld = distrust === 'moved' || distrust === 'lost'
+    const isWhole = this.mark.isSaved || doubt === 'new'
+    // First, or a start that dies after the next two would have made the copy look trusted.
+    const isOld = doubt === 'moved' || doubt === 'lost'
     if (isOld || !isWhole) await this.distrust()
+    await this.identity.open()
+    await this.mark.open()
     const writes = this.keeper.load()
     const part = CHECKPOINT_LARGE.slots
     for (let i = 0; i < writes.length; i += part) await this.#keep(writes.slice(i, i + part))

@@ -20,6 +20,8 @@ export function isTombstone({ context, entries, totals }: Row): boolean {
 
 export class Tombstones {
   #count = 0
+  /** Nothing is saved any more, so that the next start counts. */
+  #forgotten = false
 
   get count(): number {
     return this.#count
@@ -39,7 +41,7 @@ export class Tombstones {
 
   /** To be committed with changes that make so many more (or, below 0, fewer) of them. */
   stage(more: number): StoreWrite[] {
-    return more === 0 ? [] : [this.#write(Math.max(0, this.#count + more))]
+    return more === 0 || this.#forgotten ? [] : [this.#write(Math.max(0, this.#count + more))]
   }
 
   /** Once that is committed. */
@@ -49,6 +51,7 @@ export class Tombstones {
 
   /** To be committed when rows went that could not be read: the next start counts anew. */
   forget(): StoreWrite {
+    this.#forgotten = true
     return { ...META, value: undefined }
   }
 
