@@ -5,6 +5,8 @@ import { encodeDelta, encodeRow } from '../src/lattice/encode.ts'
 import { assign, joinDelta, ROW_EMPTY } from '../src/lattice/row.ts'
 import type { Actor, Dot } from '../src/lattice/dot.ts'
 import { timeOf } from '../src/lattice/hlc.ts'
+import { isRefusal } from '../src/lattice/kinds.ts'
+import { mutate } from '../src/lattice/mutate.ts'
 import type { Conflict } from '../src/options.ts'
 import { CONFLICTS_MAX, CONFLICT_BYTES_MAX, VALUE_BYTES_MAX } from '../src/replica/conflicts.ts'
 import { MemoryDisk } from '../src/store/memory.ts'
@@ -161,3 +163,24 @@ t.test('tombstones', async t => {
     t.equal((await openReplica({ disk })).replica.tombstones.count, 1)
   })
 })
+
+t.test(
+  'a row that concurrent writes made too large can be made smaller, and no larger',
+  async t => {
+    const { replica } = await openReplica()
+    const grown = async (field: string, at: Dot) => {
+      const pairs = [[utf8(field), new Uint8Array(600 * 1024)] as const]
+      const made = mutate(ROW_EMPTY, { do: 'map-set', pairs }, at, NOON)
+      if (isRefusal(made)) throw new Error('it was refused')
+      await replica.apply(utf8('k'), 'delta', encodeDelta(made.delta))
+    }
+    await grown('a', dot(1, 1))
+    await grown('b', dot(2, 2))
+    await grown('c', dot(3, 3))
+    const more = { do: 'map-set', pairs: [[utf8('d'), utf8('v')]] } as const
+    await t.rejects(replica.mutate(utf8('k'), more, false), { code: 'ERR_ROW_SIZE' })
+    await replica.mutate(utf8('k'), { do: 'map-delete', fields: [utf8('a')] }, false)
+    const answer = replica.read(utf8('k'))
+    t.equal(answer.answer === 'row' && answer.row.entries.length, 2)
+  }
+)

@@ -1,6 +1,6 @@
 /**
  * What has gone wrong in systems like this one, each as a test under its number. P1 to P4 are in
- * kv679.ts, P14 is in kinds.ts. P8 (tombstones collected too early) does not apply while tombstones
+ * kv679.ts, P14 is in kinds-calls.ts. P8 (tombstones collected too early) does not apply while tombstones
  * stay; P11 (repair storms) is a question of time and for the benchmarks.
  */
 import t from 'tap'
@@ -36,6 +36,43 @@ async function value(world: World, host: number, key: string, level: 'one' | 'qu
   const bytes = await world.until(world.node(host).get(key, { level }))
   return bytes && text(bytes)
 }
+
+t.test('P7: a clock that is 288 s ahead for ten minutes loses no read-modify-write', async t => {
+  const world = await formWorld()
+  world.host(2).clock.jump(288_000)
+  const acknowledged: string[] = []
+  /** Takes over all that it reads, and adds a mark of its own. */
+  const modify = async (through: number, mark: string) => {
+    const node = world.node(through)
+    const { values, context } = await node.read('k', { siblings: true })
+    const seen = new Set(values.flatMap(({ value }) => text(value).split(',')))
+    await node.put('k', [...seen, mark].join(), { context })
+    acknowledged.push(mark)
+  }
+  let refused = 0
+  for (let i = 0; i < 30; i++) {
+    // Two at a time, so that there are concurrent values to be merged.
+    const both = [modify(i % 3, `a${i}`), modify((i + 1) % 3, `b${i}`)]
+    const results = await world.until(Promise.allSettled(both))
+    refused += results.filter(({ status }) => status === 'rejected').length
+    await world.run(20_000)
+  }
+  t.ok(acknowledged.length > 0, `${acknowledged.length} were acknowledged`)
+  t.ok(refused > 0, `${refused} were not`)
+  world.host(2).clock.jump(-288_000)
+  await runUntil(world, () => rootsAreEqual(world), 900_000)
+  const { values } = await world.until(
+    world.node(0).read('k', { siblings: true, level: 'all' }),
+    60_000
+  )
+  const kept = new Set(values.flatMap(({ value }) => text(value).split(',')))
+  t.same(
+    acknowledged.filter(mark => !kept.has(mark)),
+    [],
+    'nothing acknowledged is missing'
+  )
+  t.same(world.fabric.bugs, [])
+})
 
 t.test(
   'P5 levels that overlap are never stale; levels that do not are, and by how much',

@@ -138,7 +138,9 @@ export class Batch {
     this.#follow(dot, mutation.delta)
     const row = joinDelta(current.row, mutation.delta)
     const { bytes } = rows.encode(key, row)
-    if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length, key)
+    // Concurrent writes may have joined to more: what makes it smaller is always taken.
+    const isTooLarge = bytes.length > ROW_BYTES_MAX && bytes.length > current.bytes.length
+    if (isTooLarge) throw rowSizeError(bytes.length, key)
     this.#stage(current, row)
     return mutation
   }
