@@ -59,6 +59,8 @@ export async function openSide(built, maker, n, report) {
   const replica = new built.Replica({ ...parts, log: silent, meter: new built.Counters() })
   await load(replica, store, maker, n, report)
   await replica.open()
+  // Rows that nobody is known to have written could be old: these are not.
+  await replica.filling.end(Array.from({ length: 16_384 }, (_, slot) => slot))
   return new Side(replica, store, directory)
 }
 

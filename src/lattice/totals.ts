@@ -67,7 +67,9 @@ export function later(a: Mark, b: Mark): Mark {
 /** How much of a total is replaced or expired. */
 export function flooredAt(total: Total, nowMs: number): Mark {
   const { floor, lapse } = total
-  return lapse !== undefined && isExpired(lapse, nowMs) ? later(floor, lapse) : floor
+  if (lapse === undefined || !isExpired(lapse, nowMs)) return floor
+  // A mark and no more: what a lapse has besides is not a floor's to keep.
+  return later(floor, { time: lapse.time, amount: lapse.amount })
 }
 
 /** Whether there is an increment that is neither replaced nor expired. */
