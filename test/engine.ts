@@ -1246,6 +1246,21 @@ t.test('a delete', async t => {
     t.equal(storedAt(world, 0, 'k'), storedAt(world, 2, 'k'), 'owners are in step')
   })
 
+  t.test('leaves a put of unknown outcome that nobody could tell it of', async t => {
+    const world = await formWorld()
+    for (const host of [1, 2]) cut(world, 0, host)
+    const put = world.node(0).put('k', 'v', { timeoutMs: 300 })
+    t.match(await world.until(put.catch((error: unknown) => error)), { code: 'ERR_TIMEOUT' })
+    const { version } = await world.until(world.node(1).delete('k'))
+    for (const host of [1, 2]) mend(world, 0, host)
+    await runUntil(world, () => storedAt(world, 0, 'k') === storedAt(world, 1, 'k'))
+    const read = await world.until(world.node(2).read('k'))
+    t.equal(text(read.value ?? utf8('')), 'v', 'the two are concurrent, and a delete wins over none')
+    t.ok((read.version ?? '') < version)
+    await world.until(world.node(0).delete('k'))
+    t.equal(await world.until(world.node(2).get('k')), undefined)
+  })
+
   t.test('at a level of one does not wait for others', async t => {
     const world = await missing()
     cut(world, 0, 2)

@@ -47,6 +47,22 @@ t.test('a write of unknown outcome may be there once, above what was acknowledge
   t.equal(ledger.doubled, 1, 'it is there twice')
 })
 
+t.test('a put of unknown outcome may come after a delete, and after no other put', async t => {
+  const ledger = new Ledger()
+  ledger.acknowledge('k', 'a', '01')
+  ledger.leaveOpen('k', 'b')
+  ledger.acknowledge('k', undefined, '03')
+  ledger.check('k', write('b', '02'))
+  t.match({ ...ledger }, { told: [], late: 1 }, 'the delete could not know of it')
+  ledger.check('k', write('b', '02'))
+  ledger.check('k', write(undefined, '03'))
+  t.match(ledger.told, [/^lost: k: "b" \(02\)/], 'what was read once has to stay')
+  const put = [write('a', '01'), write('b'), write('c', '03')]
+  t.equal(judge(put, write('b', '02'))?.kind, 'lost', 'a put replaces it by its version')
+  const known = [write('a', '01'), write('b', '02'), write(undefined, '03')]
+  t.equal(judge(known, write('b', '02'))?.kind, 'lost', 'an acknowledged put stays deleted')
+})
+
 t.test('a write of unknown outcome that did not happen cannot come later', async t => {
   const ledger = new Ledger()
   ledger.acknowledge('k', 'a', '01')
