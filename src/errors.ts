@@ -135,15 +135,20 @@ export class QuorumFailedError extends HearsayError {
     super(
       'ERR_QUORUM',
       `The ${verb} reached ${acknowledged.length} of ${needed} replicas; the others failed (${why}). ` +
-        (verb === 'write'
-          ? 'What was stored stays and will spread: read the key before you write again.'
-          : 'Try again, or use a lower level.')
+        quorumAdvice(verb, acknowledged.length)
     )
     this.verb = verb
     this.needed = needed
     this.acknowledged = acknowledged
     this.failures = failures
   }
+}
+
+function quorumAdvice(verb: 'read' | 'write', acknowledged: number): string {
+  if (verb === 'read') return 'Try again, or use a lower level.'
+  return acknowledged > 0
+    ? 'What was stored stays and will spread: read the key before you write again.'
+    : 'Nobody has acknowledged it: read the key before you write again.'
 }
 
 /** The owners were not proven equal in time. Nothing is lost: anti-entropy goes on. */

@@ -79,6 +79,15 @@ t.test('a conflict', async t => {
     t.same(again.replica.conflicts.list(10), before)
   })
 
+  t.test('counts also when there are more at once than the log has room for', async t => {
+    const parts = await openReplica()
+    const keys = Array.from({ length: CONFLICTS_MAX + 50 }, (_, i) => `k${i}`)
+    await Promise.all(keys.map(key => put(parts, key, 'low', dot(1, 1))))
+    await Promise.all(keys.map(key => put(parts, key, 'high', dot(2, 2))))
+    t.equal(parts.replica.conflicts.size, CONFLICTS_MAX)
+    t.equal(parts.meter.totals()['conflicts.concurrent'], keys.length)
+  })
+
   t.test('makes room for newer ones, and keeps a long value cut', async t => {
     const parts = await openReplica()
     const long = new Uint8Array(2 * VALUE_BYTES_MAX).fill(7)

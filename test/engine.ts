@@ -1255,7 +1255,11 @@ t.test('a delete', async t => {
     for (const host of [1, 2]) mend(world, 0, host)
     await runUntil(world, () => storedAt(world, 0, 'k') === storedAt(world, 1, 'k'))
     const read = await world.until(world.node(2).read('k'))
-    t.equal(text(read.value ?? utf8('')), 'v', 'the two are concurrent, and a delete wins over none')
+    t.equal(
+      text(read.value ?? utf8('')),
+      'v',
+      'the two are concurrent, and a delete wins over none'
+    )
     t.ok((read.version ?? '') < version)
     await world.until(world.node(0).delete('k'))
     t.equal(await world.until(world.node(2).get('k')), undefined)

@@ -280,6 +280,26 @@ t.test('a row that is damaged on disk', async t => {
     t.equal(valueOf(replica), 'next')
   })
 
+  t.test('stays unknown where nobody else had a copy, until something is put there', async t => {
+    const { replica, disk } = await damaged(-1)
+    replica.read(k)
+    await replica.apply(utf8('other'), 'row', foreign('x').row)
+    await replica.filling.end([replica.rows.locate(k).slot])
+    t.equal(replica.read(k).answer, 'unknown', 'filling has brought nothing')
+    const count = replica.mutate(k, { do: 'increment', by: 1n }, false)
+    await t.rejects(count, {
+      code: 'ERR_CORRUPT',
+      message: /only copy of "k" is damaged.*put or del/
+    })
+    await t.rejects(replica.apply(k, 'delta', new Uint8Array([1])), { code: 'ERR_CORRUPT' })
+    t.equal([...replica.quarantine.entries()][0]?.[1].reason, 'damaged', 'and stays in quarantine')
+    await replica.close()
+    const after = await openReplica({ disk })
+    t.equal(after.replica.read(k).answer, 'unknown', 'nor has a restart')
+    await after.replica.mutate(k, setTo('new'), false)
+    t.equal(valueOf(after.replica), 'new')
+  })
+
   t.test('is not called absent while, and after, the disk refuses what would heal it', async t => {
     const { replica, store, whole } = await damaged(-1)
     replica.read(k)

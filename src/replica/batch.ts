@@ -17,7 +17,14 @@ import { equal, nameOf } from '../util/bytes.ts'
 import type { KeyedLoser } from './conflicts.ts'
 import type { Identity } from './identity.ts'
 import type { Quarantine, Reason } from './quarantine.ts'
-import { lostError, refusalError, refusalOf, ROW_BYTES_MAX, rowSizeError } from './refusals.ts'
+import {
+  lostError,
+  onlyCopyError,
+  refusalError,
+  refusalOf,
+  ROW_BYTES_MAX,
+  rowSizeError
+} from './refusals.ts'
 import type { Place, Rows } from './rows.ts'
 import { isTombstone } from './tombstones.ts'
 
@@ -129,6 +136,9 @@ export class Batch {
   #mutate(current: Staged, operation: Operation): Mutation {
     const { isWhole, identity, clock, rows } = this.#components
     if (!isWhole(current.place)) throw lostError()
+    if (current.before === undefined && this.#isLost(current, operation)) {
+      throw onlyCopyError(current.place.key)
+    }
     this.#observe(newestDot(current.row.context))
     if ('seen' in operation) this.#observe(operation.seen && newestDot(operation.seen.context))
     const dot = identity.nextDot()
@@ -143,6 +153,12 @@ export class Batch {
     if (isTooLarge) throw rowSizeError(bytes.length, key)
     this.#stage(current, row)
     return mutation
+  }
+
+  /** What builds on a row that was damaged, and that no other owner had, has nothing to build on. */
+  #isLost({ place }: Staged, operation: Operation): boolean {
+    const replaces = operation.do === 'put' || operation.do === 'delete'
+    return !replaces && this.#components.quarantine.hasDamaged(place.id)
   }
 
   #observe(dot: Dot | undefined): void {

@@ -64,8 +64,10 @@ export class Conflicts {
     ]
   }
 
-  /** Has what `add` gave take effect, once it is committed. */
-  committed(writes: readonly StoreWrite[]): void {
+  /** Has what `add` gave for the losers take effect, once it is committed. */
+  committed(losers: readonly KeyedLoser[], writes: readonly StoreWrite[]): void {
+    // All count, though the log has no room for more than a part of a great many at once.
+    for (const { loser } of losers) this.#components.meter.count(`conflicts.${loser.reason}`)
     for (const { key, value } of writes) {
       const sequence = sequenceOf(key)
       if (value === undefined) this.#forget(sequence)
@@ -92,16 +94,14 @@ export class Conflicts {
   }
 
   #tell(value: Uint8Array): void {
-    const { meter, log } = this.#components
     const conflict = decode(value)
     if (conflict === undefined) return
-    meter.count(`conflicts.${conflict.reason}`)
     for (const listener of this.#listeners) {
       try {
         listener(conflict)
       } catch (error) {
         // It is the caller's own: what it throws must not undo what is committed.
-        log.warn('conflict-listener-failed', { error: String(error) })
+        this.#components.log.warn('conflict-listener-failed', { error: String(error) })
       }
     }
   }

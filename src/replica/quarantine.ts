@@ -1,7 +1,8 @@
 /**
  * Rows that cannot be used, kept aside with the reason so that nothing is lost and nobody is blocked:
  * damaged on disk, malformed on arrival, or from too far in the future. The slot of a damaged row is
- * being filled from then on, and so does not vote "absent": see filling.ts.
+ * being filled from then on, and so does not vote "absent" (see filling.ts); the row itself does not
+ * until something is stored in its place, for where nobody else had a copy filling brings none.
  */
 import type { Clock, Log, Meter, Store, StoreWrite } from '../ports.ts'
 import { equal, nameOf } from '../util/bytes.ts'
@@ -47,14 +48,22 @@ export class Quarantine {
     return this.#sizes.has(name)
   }
 
-  /** What to commit to keep a row aside; nothing when there is no room (the row is then dropped). */
+  /** Whether what was here of a row was damaged, and nothing has made up for it yet. */
+  hasDamaged(id: Uint8Array): boolean {
+    return this.#entry(id)?.reason === 'damaged'
+  }
+
+  /**
+   * What to commit to keep a row aside; nothing when there is no room (the row is then dropped), or
+   * when it would take the place of a damaged one.
+   */
   add(id: Uint8Array, reason: Reason, delta: boolean, bytes: Uint8Array): StoreWrite[] {
     const { clock, log, meter } = this.#components
     meter.count(`quarantine.${reason}`)
     log.warn('row-quarantined', { reason, bytes: bytes.length })
     const row = { reason, atMs: clock.wallMs(), delta, bytes }
     const full = this.size >= QUARANTINE_ROWS_MAX || this.#bytes > QUARANTINE_BYTES_MAX
-    if (reason !== 'damaged' && full) return []
+    if (reason !== 'damaged' && (full || this.hasDamaged(id))) return []
     const value = pack([reason, row.atMs, delta, bytes])
     return [{ space: 'quarantine', key: id, value }]
   }
@@ -64,10 +73,9 @@ export class Quarantine {
    * one; what was too far ahead is done with once it has been joined itself.
    */
   joined(id: Uint8Array, delta: boolean, bytes: Uint8Array): StoreWrite[] {
-    if (this.size === 0 || !this.#sizes.has(nameOf(id))) return []
-    const value = this.#components.store.get('quarantine', id)
-    const row = value && readRow(value)
-    const done = row?.reason === 'ahead' ? equal(row.bytes, bytes) : !delta
+    const row = this.#entry(id)
+    if (row === undefined) return []
+    const done = row.reason === 'ahead' ? equal(row.bytes, bytes) : !delta
     return done ? [{ space: 'quarantine', key: id, value: undefined }] : []
   }
 
@@ -85,6 +93,12 @@ export class Quarantine {
       const row = readRow(value)
       if (row) yield [id, row]
     }
+  }
+
+  #entry(id: Uint8Array): Quarantined | undefined {
+    if (this.size === 0 || !this.#sizes.has(nameOf(id))) return undefined
+    const value = this.#components.store.get('quarantine', id)
+    return value && readRow(value)
   }
 
   #admit(id: Uint8Array, row: Quarantined): void {

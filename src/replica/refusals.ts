@@ -75,6 +75,14 @@ export function refusalOf(reason: Reason): HearsayError {
     : new HearsayError('ERR_CORRUPT', 'The row cannot be decoded; it was put in quarantine.')
 }
 
+export function onlyCopyError(key: Uint8Array): HearsayError {
+  return new HearsayError(
+    'ERR_CORRUPT',
+    `The only copy of ${printKey(key)} is damaged and in quarantine; restore it from a backup, or put ` +
+      'or delete it to go on without it.'
+  )
+}
+
 export function lostError(): HearsayError {
   return new HearsayError(
     'ERR_CORRUPT',

@@ -213,7 +213,8 @@ export class Replica {
     if (!this.#isWhole(place)) return { answer: 'unknown' }
     const stored = this.rows.read(place)
     if (stored !== undefined) return { answer: 'row', ...stored }
-    return { answer: this.#damaged.size > 0 ? 'unknown' : 'absent' }
+    const isLost = this.#damaged.size > 0 || this.quarantine.hasDamaged(place.id)
+    return { answer: isLost ? 'unknown' : 'absent' }
   }
 
   /** Whether a write of this key may be coordinated here: only on a row that is surely whole. */
@@ -321,7 +322,7 @@ export class Replica {
     this.tombstones.reached(tombstones)
     this.#reflect(changed)
     batch.settle()
-    this.conflicts.committed(records)
+    this.conflicts.committed(batch.losers, records)
   }
 
   #join(jobs: Job[]): Batch {
