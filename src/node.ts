@@ -1,20 +1,11 @@
 /**
- * One node: wires the engine to the ports it is given. The only place that knows every part. It runs
- * the same on LMDB and libp2p (index.ts) and on a simulated world.
+ * One node, as clients and people see it: its life from start to close, its calls, its status. What
+ * it does is engine.ts.
  */
-import { Liveness } from './cluster/liveness.ts'
-import { Membership } from './cluster/membership.ts'
-import { Remembered } from './cluster/remembered.ts'
-import { Blind, type Keeping } from './coordinator/blind.ts'
-import { CatchUp } from './coordinator/catch-up.ts'
-import { Coordinator } from './coordinator/coordinator.ts'
-import { Data } from './coordinator/data.ts'
-import { Explainer } from './coordinator/explainer.ts'
-import { Fanout } from './coordinator/fanout.ts'
-import { Reader } from './coordinator/reader.ts'
+import type { Data } from './coordinator/data.ts'
 import { checkKey, DEFAULTS, requestOf, settleRequestOf } from './coordinator/request.ts'
-import { Writer } from './coordinator/writer.ts'
-import { SLOTS, type Forest } from './digest/forest.ts'
+import { SLOTS } from './digest/forest.ts'
+import { Engine, type EngineComponents, type EngineInit } from './engine.ts'
 import { HearsayError } from './errors.ts'
 import { printActor } from './lattice/dot.ts'
 import type {
@@ -44,172 +35,47 @@ import type {
   WriteOptions,
   WriteResult
 } from './options.ts'
-import type { Clock, Log, Meter, Network, Random, Store, Timers } from './ports.ts'
-import { AntiEntropy, type AntiEntropyInit } from './repair/anti-entropy.ts'
-import { ByHand } from './repair/by-hand.ts'
-import { Entry, type EntryInit } from './repair/entry.ts'
-import { Handoff } from './repair/handoff.ts'
-import { Hints, type HintsInit } from './repair/hints.ts'
-import { Foreground } from './repair/foreground.ts'
-import { isBackgroundTask, Pauses } from './repair/pauses.ts'
-import { Settling } from './repair/settling.ts'
-import { Trees } from './repair/trees.ts'
-import { Scrub, type ScrubOptions } from './repair/scrub.ts'
-import { Worker, type WorkerInit } from './repair/worker.ts'
 import { overlaps } from './quorum/level.ts'
+import { isBackgroundTask } from './repair/pauses.ts'
+import type { ScrubOptions } from './repair/scrub.ts'
 import { CONFLICTS_MAX } from './replica/conflicts.ts'
-import { Replica, type ReplicaInit } from './replica/replica.ts'
-import { serveReplica } from './replica/serve.ts'
 import { hex } from './util/bytes.ts'
 import type { NodeId } from './util/node-id.ts'
-import { sleep } from './util/sleep.ts'
 import { everyStep } from './util/steps.ts'
-import type { Mark } from './wire/mark.ts'
 
-export interface NodeComponents {
-  readonly clock: Clock
-  readonly timers: Timers
-  readonly random: Random
-  readonly store: Store
-  readonly network: Network
-  readonly log: Log
-  readonly meter: Meter
-  readonly forest: Forest
-}
-
-export interface NodeInit extends EntryInit {
+export interface NodeInit extends Omit<EngineInit, 'defaults'> {
   readonly clusterId: string
-  /** Replication factor. */
-  readonly n: number
   /** What requests go by that do not say it themselves. */
   readonly defaults?: Partial<RequestDefaults>
   /** Run last when the node closes: lets go of what it was built on. */
   readonly release?: () => Promise<void>
   /** Makes the invite from the addresses of the members. */
   readonly invite?: (addresses: readonly string[]) => string
-  readonly replica?: ReplicaInit
-  readonly hints?: HintsInit
-  readonly antiEntropy?: AntiEntropyInit
-  /**
-   * Mean pause between two rounds of exchanges. Shorter finds divergence sooner and costs a small
-   * message to each peer every time.
-   *
-   * @default 3_000
-   */
-  readonly exchangeMs?: number
-  /**
-   * Mean pause between two looks at the hints.
-   *
-   * @default 1_000
-   */
-  readonly hintsMs?: number
-  /**
-   * Mean pause between two turns of saving trees that have changed. Shorter has fewer rows to read
-   * after a crash and writes the tree of a busy slot more often.
-   *
-   * @default 5_000
-   */
-  readonly checkpointMs?: number
-  /**
-   * Mean pause between two turns of the slow scrub, each of one slot or a thousand rows. Shorter finds
-   * bit rot sooner and reads more: at the default a pass takes at most two days.
-   *
-   * @default 10_000
-   */
-  readonly scrubMs?: number
 }
 
 const INVITE_ADDRESSES_MAX = 16
-const CHECKPOINTS_A_TURN = 4
 
 export class Node implements HearsayNode {
-  readonly #components: NodeComponents
+  readonly #components: EngineComponents
   readonly #init: NodeInit
   readonly #defaults: RequestDefaults
-  readonly #replica: Replica
-  readonly #membership: Membership
-  readonly #liveness: Liveness
-  readonly #data: Data
-  readonly #explainer: Explainer
-  readonly #hints: Hints
-  readonly #antiEntropy: AntiEntropy
-  readonly #handoff: Handoff
-  readonly #entry: Entry
-  readonly #pauses: Pauses
-  readonly #settling: Settling
-  readonly #trees: Trees
-  readonly #scrub: Scrub
-  readonly #byHand: ByHand
-  readonly #workers: Record<BackgroundTask | 'quarantine' | 'checkpoint', Worker>
+  readonly #engine: Engine
   readonly #closing = new AbortController()
   #state: 'new' | 'open' | 'closed' = 'new'
   #rival: HearsayError | undefined
   #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
-  constructor(components: NodeComponents, init: NodeInit) {
+  constructor(components: EngineComponents, init: NodeInit) {
     this.#components = components
     this.#init = init
     this.#defaults = { ...DEFAULTS, ...init.defaults }
-    const remembered = new Remembered({
-      ...components,
-      mark: (): Mark => replica.mark.committed,
-      knows: (mark: Mark): boolean => replica.mark.knows(mark)
-    })
-    const replica: Replica = new Replica({ ...components, companion: remembered }, init.replica)
-    const membership = new Membership(
-      {
-        ...components,
-        remembered,
-        nextIncarnation: () => replica.identity.nextDot().time,
-        actor: () => replica.identity.actor,
-        onRolledBack: mark => this.#distrust(mark)
-      },
-      { n: init.n }
-    )
-    const liveness = new Liveness({ ...components, membership })
-    const parts = { ...components, replica, membership, liveness }
-    const fanout = new Fanout(parts)
-    this.#replica = replica
-    this.#membership = membership
-    this.#liveness = liveness
-    this.#hints = new Hints(parts, init.hints)
-    const foreground = new Foreground(components)
-    const busy = () => foreground.busy
-    this.#antiEntropy = new AntiEntropy({ ...parts, busy }, init.antiEntropy)
-    this.#handoff = new Handoff({ ...parts, antiEntropy: this.#antiEntropy })
-    this.#entry = new Entry({ ...parts, handoff: this.#handoff }, init)
-    const reader = new Reader({ ...parts, fanout })
-    const hint = (owner: NodeId, key: Uint8Array) => this.#hints.add(owner, key)
-    const keep = (keeping: Keeping) => this.#hints.keep(keeping)
-    const coordinator = new Coordinator({
-      ...parts,
-      blind: new Blind({ ...parts, keep }),
-      writer: new Writer({ ...parts, fanout, hint }),
-      catchUp: new CatchUp({ ...parts, reader })
-    })
-    const during = <T>(request: () => Promise<T>) => foreground.during(request)
-    this.#data = new Data({ ...parts, reader, coordinator, during }, { defaults: this.#defaults })
-    this.#explainer = new Explainer({
-      ...parts,
-      hintedFor: key => this.#hints.owners(key),
-      matched: slot => this.#antiEntropy.matched(slot)
-    })
-    this.#byHand = new ByHand({ ...parts, antiEntropy: this.#antiEntropy })
-    this.#settling = new Settling({ ...parts, antiEntropy: this.#antiEntropy })
-    this.#trees = new Trees(parts)
-    this.#scrub = new Scrub({ ...parts, heal: signal => this.#heal(signal) })
-    this.#pauses = new Pauses(components.store)
-    this.#workers = this.#createWorkers()
-    serveReplica(replica, (protocol, handler) =>
-      membership.serve(protocol, (...request) => foreground.during(() => handler(...request)))
-    )
-    liveness.onAlive(() => this.#workers.hints.wake())
+    this.#engine = new Engine(components, { ...init, defaults: this.#defaults })
     components.network.onDuplicate(error => this.#giveWay(error))
   }
 
   get id(): NodeId {
-    return this.#membership.id
+    return this.#engine.membership.id
   }
 
   addresses(): readonly string[] {
@@ -320,7 +186,7 @@ export class Node implements HearsayNode {
   ): Promise<Explanation> {
     this.#assertOpen()
     const { timeoutMs, signal } = requestOf('read', options, this.#defaults)
-    return this.#explainer.explain({ key: checkKey(key), timeoutMs, signal })
+    return this.#engine.explainer.explain({ key: checkKey(key), timeoutMs, signal })
   }
 
   conflicts({ limit = CONFLICTS_MAX }: { limit?: number } = {}): readonly Conflict[] {
@@ -328,23 +194,23 @@ export class Node implements HearsayNode {
     if (!Number.isInteger(limit) || limit < 1) {
       throw new HearsayError('ERR_ARGUMENT', `limit is a whole number from 1 on, not ${limit}.`)
     }
-    return this.#replica.conflicts.list(limit)
+    return this.#engine.replica.conflicts.list(limit)
   }
 
   on(event: 'conflict', listener: (conflict: Conflict) => void): () => void {
     if (event !== 'conflict') {
       throw new HearsayError('ERR_ARGUMENT', `There is no event ${String(event)}; use conflict.`)
     }
-    return this.#replica.conflicts.onConflict(listener)
+    return this.#engine.replica.conflicts.onConflict(listener)
   }
 
   status(): Status {
-    const { view } = this.#membership
+    const { view } = this.#engine.membership
     return {
       id: this.id,
       cluster: this.#init.clusterId,
-      state: this.#membership.self?.state ?? 'joining',
-      actor: printActor(this.#replica.identity.actor),
+      state: this.#engine.membership.self?.state ?? 'joining',
+      actor: printActor(this.#engine.replica.identity.actor),
       n: this.#init.n,
       view: view.fingerprint,
       addresses: this.addresses(),
@@ -352,20 +218,20 @@ export class Node implements HearsayNode {
         id,
         self: id === this.id,
         state,
-        liveness: this.#liveness.opinion(id),
+        liveness: this.#engine.liveness.opinion(id),
         addresses
       })),
-      rows: this.#replica.keeper.rows,
-      quarantined: this.#replica.quarantine.size,
-      tombstones: this.#replica.tombstones.count,
-      conflicts: this.#replica.conflicts.size,
-      root: hex(this.#replica.keeper.root()),
-      fillingSlots: this.#replica.filling.size,
-      hints: this.#hints.status(),
-      exchanges: this.#antiEntropy.status(),
-      sync: this.#settling.own(),
-      scrub: this.#scrub.status(),
-      paused: this.#pauses.list,
+      rows: this.#engine.replica.keeper.rows,
+      quarantined: this.#engine.replica.quarantine.size,
+      tombstones: this.#engine.replica.tombstones.count,
+      conflicts: this.#engine.replica.conflicts.size,
+      root: hex(this.#engine.replica.keeper.root()),
+      fillingSlots: this.#engine.replica.filling.size,
+      hints: this.#engine.hints.status(),
+      exchanges: this.#engine.antiEntropy.status(),
+      sync: this.#engine.settling.own(),
+      scrub: this.#engine.scrub.status(),
+      paused: this.#engine.pauses.list,
       defaults: this.#defaults,
       notes: notesOn(this.#defaults, this.#init.n),
       counters: this.#components.meter.totals()
@@ -375,7 +241,7 @@ export class Node implements HearsayNode {
   invite(): string {
     const { invite } = this.#init
     if (invite === undefined) throw new HearsayError('ERR_INVITE', 'This node makes no invites.')
-    const others = [...this.#membership.view.table]
+    const others = [...this.#engine.membership.view.table]
       .filter(({ id, state }) => id !== this.id && state === 'up')
       .flatMap(({ addresses }) => addresses)
     return invite([...this.addresses(), ...others].slice(0, INVITE_ADDRESSES_MAX))
@@ -383,37 +249,35 @@ export class Node implements HearsayNode {
 
   async pause(task: BackgroundTask): Promise<void> {
     this.#assertTask(task)
-    await this.#pauses.set(task, true)
-    await this.#workers[task].pause()
+    await this.#engine.pause(task)
   }
 
   async resume(task: BackgroundTask): Promise<void> {
     this.#assertTask(task)
-    await this.#pauses.set(task, false)
-    this.#workers[task].resume()
+    await this.#engine.resume(task)
   }
 
   async repair(options: RepairOptions = {}): Promise<readonly ExchangeReport[]> {
     this.#assertOpen()
     this.#peer(options.peer)
-    return this.#byHand.run(options)
+    return this.#engine.byHand.run(options)
   }
 
   async settled(options: SettleOptions = {}): Promise<void> {
     this.#assertOpen()
-    return this.#settling.settle(settleRequestOf(options), options.signal)
+    return this.#engine.settling.settle(settleRequestOf(options), options.signal)
   }
 
   async sync({ signal }: { signal?: AbortSignal } = {}): Promise<ClusterSync> {
     this.#assertOpen()
-    const { all, nodes } = await this.#settling.cluster(signal)
-    const silent = this.#membership.peers.filter(peer => !nodes.has(peer))
+    const { all, nodes } = await this.#engine.settling.cluster(signal)
+    const silent = this.#engine.membership.peers.filter(peer => !nodes.has(peer))
     return { ...all, nodes: [...nodes].map(([node, sync]) => ({ node, ...sync })), silent }
   }
 
   async slots(options: { peer?: NodeId; signal?: AbortSignal } = {}): Promise<SlotMap> {
     this.#assertOpen()
-    return this.#trees.map(this.#peer(options.peer), options.signal)
+    return this.#engine.trees.map(this.#peer(options.peer), options.signal)
   }
 
   async tree(
@@ -422,17 +286,17 @@ export class Node implements HearsayNode {
   ): Promise<SlotTree> {
     this.#assertOpen()
     if (!Number.isInteger(slot) || slot < 0 || slot >= SLOTS) throw unknownSlot(slot)
-    return this.#trees.slot(slot, this.#peer(options.peer), options.signal)
+    return this.#engine.trees.slot(slot, this.#peer(options.peer), options.signal)
   }
 
   async scrub(options: ScrubOptions = {}): Promise<ScrubReport> {
     this.#assertOpen()
-    return this.#scrub.run(options)
+    return this.#engine.scrub.run(options)
   }
 
   async dropHints(): Promise<number> {
     this.#assertOpen()
-    return this.#hints.drop()
+    return this.#engine.hints.drop()
   }
 
   close(): Promise<void> {
@@ -446,22 +310,10 @@ export class Node implements HearsayNode {
 
   async #start(): Promise<void> {
     const { signal } = this.#closing
-    await this.#replica.open()
+    await this.#engine.open()
     this.#state = 'open'
-    // What this copy says counts once others have been asked what they remember of it.
-    if (this.#membership.self !== undefined) this.#replica.filling.hold()
     signal.throwIfAborted()
-    await this.#components.network.start()
-    signal.throwIfAborted()
-    this.#membership.start()
-    this.#liveness.start()
-    await this.#entry.enter(signal)
-    signal.throwIfAborted()
-    this.#workers.hints.start(this.#pauses.has('hints'))
-    this.#workers['anti-entropy'].start(this.#pauses.has('anti-entropy'))
-    this.#workers.quarantine.start()
-    this.#workers.checkpoint.start()
-    this.#workers.scrub.start(this.#pauses.has('scrub'))
+    await this.#engine.enter(signal)
     for (const note of notesOn(this.#defaults, this.#init.n))
       this.#components.log.warn('note', { note })
   }
@@ -474,68 +326,23 @@ export class Node implements HearsayNode {
     this.#state = 'closed'
     const { network, store } = this.#components
     await everyStep([
-      () => this.#stopTasks(),
+      () => this.#engine.stop(),
       () => network.stop(),
-      () => (wasOpen ? this.#replica.close() : undefined),
+      () => (wasOpen ? this.#engine.replica.close() : undefined),
       () => store.close(),
       () => this.#init.release?.()
     ])
   }
 
-  #createWorkers(): Record<BackgroundTask | 'quarantine' | 'checkpoint', Worker> {
-    const { exchangeMs = 3_000, hintsMs = 1_000, checkpointMs = 5_000 } = this.#init
-    const { scrubMs = 10_000 } = this.#init
-    const worker = (name: string, intervalMs: number, run: WorkerInit['run']) =>
-      new Worker(this.#components, { name, intervalMs, run })
-    return {
-      hints: worker('hints', hintsMs, signal => this.#hints.replay(signal)),
-      'anti-entropy': worker('anti-entropy', exchangeMs, signal => this.#exchange(signal)),
-      quarantine: worker('quarantine', 10_000, () => this.#replica.retryAhead()),
-      checkpoint: worker('checkpoint', checkpointMs, signal => this.#checkpoint(signal)),
-      scrub: worker('scrub', scrubMs, signal => this.#scrub.turn(signal))
-    }
-  }
-
-  /** One round now. False when another one would bring nothing: nobody has more than this node. */
-  async #heal(signal?: AbortSignal): Promise<boolean> {
-    const reports = await this.#antiEntropy.round(signal)
-    await this.#handoff.settle()
-    if (this.#membership.peers.length === 0) return false
-    return reports.length === 0 || !reports.every(report => report.equal)
-  }
-
-  async #exchange(signal: AbortSignal): Promise<void> {
-    await this.#antiEntropy.round(signal)
-    // Without other owners there is no exchange to wait for.
-    await this.#handoff.settle()
-  }
-
-  /** In small parts, with the event loop and waiting writes between them. */
-  async #checkpoint(signal: AbortSignal): Promise<void> {
-    for (let part = 0; part < CHECKPOINTS_A_TURN; part++) {
-      if ((await this.#replica.checkpoint()) === 0) return
-      await sleep(this.#components.timers, 0, signal)
-    }
-  }
-
-  /** This directory was rolled back. Both count from this moment, not from when they are on disk. */
-  async #distrust(mark: Mark): Promise<void> {
-    const replica = this.#replica
-    replica.mark.note(mark)
-    await Promise.all([replica.distrust(), replica.identity.rotate('rolled-back')])
-    // Last: until then it is noticed again at the next start.
-    await replica.mark.accept(mark)
-  }
-
   /** The data calls, of a node that is open. */
   get #open(): Data {
     this.#assertOpen()
-    return this.#data
+    return this.#engine.data
   }
 
   /** One that is another member. */
   #peer(peer: NodeId | undefined): NodeId | undefined {
-    if (peer !== undefined && !this.#membership.peers.includes(peer)) throw unknownPeer(peer)
+    if (peer !== undefined && !this.#engine.membership.peers.includes(peer)) throw unknownPeer(peer)
     return peer
   }
 
@@ -551,16 +358,8 @@ export class Node implements HearsayNode {
     this.#rival = error
     log.warn('gave-way', { reason: error.message })
     this.#closing.abort(error)
-    const quiet = everyStep([() => this.#stopTasks(), () => network.stop()])
+    const quiet = everyStep([() => this.#engine.stop(), () => network.stop()])
     quiet.catch((cause: unknown) => log.warn('not-stopped', { error: String(cause) }))
-  }
-
-  async #stopTasks(): Promise<void> {
-    await everyStep([
-      () => Promise.all(Object.values(this.#workers).map(worker => worker.stop())),
-      () => this.#liveness.stop(),
-      () => this.#membership.stop()
-    ])
   }
 
   #assertTask(task: string): void {
