@@ -24,6 +24,25 @@ export const notes = [
 ]
 
 /**
+ * What is measured, in order, by name.
+ *
+ * @typedef {Awaited<ReturnType<typeof ours>>} Own
+ * @typedef {Awaited<ReturnType<typeof loadPeers>>} Peers
+ * @typedef {Awaited<ReturnType<typeof copyIn>>} Stage
+ * @typedef {(own: Own, peers: Peers, stage: Stage) => import('./parts/measure.js').Case} Create
+ *
+ * @type {readonly (readonly [name: string, create: Create])[]}
+ */
+export const cases = [
+  ...ROW_BYTES.map(bytes => named(`rows-${bytes}`, (own, peers) => rowsCase(bytes, own, peers))),
+  named('cost-100', (own, _, stage) => costCase(own, stage)),
+  named('tree-1000000', treeCase),
+  named('pipeline-1000000x100', pipelineCase),
+  named('single-100', singleCase),
+  ...UPDATES.map(n => named(`update-${n}`, (own, peers) => updateCase(n, own, peers)))
+]
+
+/**
  * @param {import('./parts/measure.js').Report} report
  * @param {(note: string) => void} say
  */
@@ -33,17 +52,13 @@ export async function ask(report, say) {
   const peers = await loadPeers()
   const own = await ours(chosen)
   const stage = await copyIn()
-  /** @type {(() => import('./parts/measure.js').Case)[]} */
-  const cases = [
-    ...ROW_BYTES.map(bytes => () => rowsCase(bytes, own, peers)),
-    () => costCase(own, stage),
-    () => treeCase(own, peers),
-    () => pipelineCase(own, peers),
-    () => singleCase(own, peers),
-    ...UPDATES.map(count => () => updateCase(count, own, peers))
-  ]
   // One after the other, so that what a case needs is free again before the next.
-  return cases.flatMap(create => measure(create(), report))
+  return cases.flatMap(([name, create]) => measure({ ...create(own, peers, stage), name }, report))
+}
+
+/** @param {string} name @param {Create} create @returns {readonly [string, Create]} */
+function named(name, create) {
+  return [name, create]
 }
 
 /** @param {import('../src/digest/calibrate.ts').Calibration} chosen */

@@ -65,15 +65,20 @@ async function unlessAborted(node: Node, signal: AbortSignal | undefined): Promi
   }
 }
 
-/** Measured once for all nodes of a process. */
+/** Measured once for all nodes of a process, unless it failed. */
 let measured: Promise<Calibration> | undefined
 
-function fastestKernels(): Promise<Calibration> {
+async function fastestKernels(): Promise<Calibration> {
   measured ??= calibrate({
     monoMs: systemClock.monoMs,
     pause: () => new Promise(resolve => systemTimers.after(1, resolve))
   })
-  return measured
+  try {
+    return await measured
+  } catch (error) {
+    measured = undefined
+    throw error
+  }
 }
 
 function clusterOf(directory: Directory, store: Store, options: NodeOptions) {

@@ -1,6 +1,7 @@
 /**
  * A run against an earlier one. Only ratios are compared: times say more about the machine. A ratio
- * that has fallen by more than a quarter is a loss, and so is one that is no longer there.
+ * that has fallen by more than a quarter is a loss, a cost that has risen as much is one, and so is
+ * what is no longer measured. A contender that is not installed here is no loss, and is told.
  */
 import { readFileSync } from 'node:fs'
 import { UsageError } from './command.js'
@@ -83,8 +84,12 @@ function isCount(value) {
 export function compare(results, reference, here, there) {
   const now = new Map(results.map(result => [nameOf(result), result]))
   const losses = reference.flatMap(before => lossOf(before, now.get(nameOf(before))))
+  const absent = missing(reference, results)
   const compared = `${reference.length} ratios compared with the reference, ${losses.length} lost`
-  return { held: losses.length === 0, lines: [...strange(here, there), ...losses, compared] }
+  return {
+    held: losses.length === 0,
+    lines: [...strange(here, there), ...absent, ...losses, compared]
+  }
 }
 
 /**
@@ -115,15 +120,24 @@ function nameOf(result) {
 }
 
 /**
- * A contender that is not installed here cannot be compared; one that is not even named was lost.
- *
  * @param {Result} before
  * @param {Result | undefined} now
  */
 function lossOf(before, now) {
   if (before.ratio === null || before.contender === 'ours') return []
-  if (before.case.startsWith(COST)) return []
   if (now === undefined) return [`lost: ${nameOf(before)} was not measured`]
-  if (now.ratio === null || now.ratio >= before.ratio * KEPT) return []
-  return [`lost: ${nameOf(before)} fell from ${before.ratio} to ${now.ratio}`]
+  if (now.ratio === null) return []
+  const isCost = before.case.startsWith(COST)
+  const isKept = isCost ? now.ratio * KEPT <= before.ratio : now.ratio >= before.ratio * KEPT
+  if (isKept) return []
+  return [
+    `lost: ${nameOf(before)} ${isCost ? 'rose' : 'fell'} from ${before.ratio} to ${now.ratio}`
+  ]
+}
+
+/** Those of the reference that could not be loaded here, each once. */
+function missing(/** @type {readonly Result[]} */ reference, /** @type {readonly Result[]} */ now) {
+  const gone = now.filter(({ ratio }) => ratio === null).map(nameOf)
+  const names = reference.filter(each => each.ratio !== null && gone.includes(nameOf(each)))
+  return [...new Set(names.map(({ contender }) => `not compared: ${contender} is absent here`))]
 }

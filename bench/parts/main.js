@@ -21,6 +21,8 @@ import { jsonLines, table } from './report.js'
  * @property {typeof import('../exchange/table.js').countsTable} [table] for results that are counts
  *
  * @typedef {import('../exchange/table.js').Count} Count
+ *
+ * @typedef {{ ratios: Result[], counts: Count[], said: string[] }} Answer
  * @typedef {{ isTTY?: boolean, write(text: string): unknown }} Output
  */
 
@@ -51,39 +53,69 @@ export async function main(args, questions, out, err) {
  */
 async function run(command, questions, out, err) {
   const reference = command.compare === undefined ? undefined : readReference(command.compare)
-  /** @type {Result[]} */
-  const all = []
-  /** @type {Count[]} */
-  const counts = []
-  const { rowsMax } = command
-  /** @type {string[]} */
-  const said = []
+  /** @type {Answer} */
+  const all = { ratios: [], counts: [], said: [] }
   for (const name of command.questions) {
     const question = await /** @type {() => Promise<Question>} */ (questions[name])()
-    err.write(`${question.title}\n${machine()}\n`)
-    const say = (/** @type {string} */ note) => {
-      said.push(note)
-      err.write(`${note}\n`)
-    }
-    const options = rowsMax === undefined ? {} : { rowsMax }
-    const results = await question.ask(progress(err), say, options)
-    const head = { title: question.title, notes: [...question.notes, ...said] }
-    if (question.table === undefined) {
-      const ratios = /** @type {Result[]} */ (results)
-      out.write(command.json ? jsonLines(ratios) : table(head, machine(), ratios))
-      all.push(...ratios)
-    } else {
-      const found = /** @type {Count[]} */ (results)
-      out.write(command.json ? jsonLines(found) : question.table(head, machine(), found))
-      counts.push(...found)
-    }
+    const { ratios, counts, said } = await ask(question, command, out, err)
+    all.ratios.push(...ratios)
+    all.counts.push(...counts)
+    all.said.push(...said)
   }
-  if (command.save !== undefined) save(command.save, said, [...all, ...counts])
-  if (reference === undefined) return 0
-  const { results, counts: before } = reference
-  const found = before.length === 0 ? [] : [compareCounts(counts, before)]
-  if (results.length > 0 || found.length === 0) {
-    found.unshift(compare(all, results, machine(), reference.machine))
+  if (command.save !== undefined) save(command.save, all)
+  return reference === undefined ? 0 : judge(all, reference, err)
+}
+
+/**
+ * What is learnt while it is measured goes above its own table.
+ *
+ * @param {Question} question
+ * @param {import('./command.js').Command} command
+ * @param {Output} out
+ * @param {Output} err
+ * @returns {Promise<Answer>}
+ */
+async function ask(question, { json, rowsMax }, out, err) {
+  err.write(`${question.title}\n${machine()}\n`)
+  const line = progress(err)
+  /** @type {string[]} */
+  const said = []
+  const say = (/** @type {string} */ note) => {
+    said.push(note)
+    line.clear()
+    err.write(`${note}\n`)
+  }
+  const options = rowsMax === undefined ? {} : { rowsMax }
+  const results = await question.ask(line.report, say, options).finally(line.clear)
+  const head = { title: question.title, notes: [...question.notes, ...said] }
+  if (question.table === undefined) {
+    const ratios = /** @type {Result[]} */ (results)
+    out.write(json ? jsonLines(ratios) : table(head, machine(), ratios))
+    return { ratios, counts: [], said }
+  }
+  const counts = /** @type {Count[]} */ (results)
+  out.write(json ? jsonLines(counts) : question.table(head, machine(), counts))
+  return { ratios: [], counts, said }
+}
+
+/**
+ * Only what was asked now can be held against the reference.
+ *
+ * @param {Answer} answer
+ * @param {import('./compare.js').Reference} reference
+ * @param {Output} err
+ * @returns {number} the exit code
+ */
+function judge({ ratios, counts }, reference, err) {
+  const found = []
+  if (ratios.length > 0 && reference.results.length > 0) {
+    found.push(compare(ratios, reference.results, machine(), reference.machine))
+  }
+  if (counts.length > 0 && reference.counts.length > 0) {
+    found.push(compareCounts(counts, reference.counts))
+  }
+  if (found.length === 0) {
+    found.push({ held: false, lines: ['The reference has nothing of what was measured.'] })
   }
   err.write(`${found.flatMap(({ lines }) => lines).join('\n')}\n`)
   return found.every(({ held }) => held) ? 0 : 1
@@ -93,10 +125,9 @@ async function run(command, questions, out, err) {
  * A run that others can be compared with. Its first line is of no case.
  *
  * @param {string} file
- * @param {readonly string[]} notes
- * @param {readonly (Result | Count)[]} results
+ * @param {Answer} answer
  */
-function save(file, notes, results) {
-  const head = JSON.stringify({ machine: machine(), notes })
-  writeFileSync(file, `${head}\n${jsonLines(results)}`)
+function save(file, { ratios, counts, said }) {
+  const head = JSON.stringify({ machine: machine(), notes: said })
+  writeFileSync(file, `${head}\n${jsonLines([...ratios, ...counts])}`)
 }
