@@ -11,6 +11,7 @@ import {
   encodeRow,
   newestTimeIn
 } from '../src/lattice/encode.ts'
+import { readPlainRow } from '../src/lattice/encode-plain.ts'
 import { millisecondsOf, observe, tick, timeOf, TIME_ZERO } from '../src/lattice/hlc.ts'
 import {
   assign,
@@ -23,7 +24,8 @@ import {
   type Delta,
   type Row
 } from '../src/lattice/row.ts'
-import { hex, text, utf8 } from '../src/util/bytes.ts'
+import { isTombstone } from '../src/replica/tombstones.ts'
+import { concat, hex, text, utf8 } from '../src/util/bytes.ts'
 import { actor, history, play, type Step } from './fixtures/lattice-arbitrary.ts'
 
 const bytesOf = (row: Row) => hex(encodeRow(row))
@@ -233,6 +235,58 @@ t.test('encoding', async t => {
       t.equal(newestTimeIn(encodeRow(row)), timeOf(count - 1))
     }
     check(fc.uint8Array({ maxLength: 60 }), bytes => void newestTimeIn(bytes))
+  })
+
+  t.test('tells a plain row by its bytes: one whose join with nothing is those bytes', async t => {
+    const holds = (bytes: Uint8Array) => {
+      const plain = readPlainRow(bytes)
+      if (plain === undefined) return
+      const row = join(ROW_EMPTY, decodeRow(bytes) as Row)
+      if (bytesOf(row) !== hex(bytes)) throw new Error('other bytes')
+      if (plain.newest !== newestDot(row.context)?.time) throw new Error('another time')
+      if (plain.isTombstone !== isTombstone(row)) throw new Error('a tombstone, or none')
+    }
+    let seen = 0
+    check(fc.tuple(history, fc.nat(), fc.nat(255)), ([steps, at, byte]) => {
+      for (const row of play(steps).rows) {
+        const bytes = encodeRow(row)
+        holds(bytes)
+        if (readPlainRow(bytes) !== undefined) seen++
+        const changed = bytes.slice()
+        changed[at % bytes.length] = byte
+        holds(changed)
+        holds(bytes.subarray(0, at % bytes.length))
+        holds(concat([bytes, Uint8Array.of(byte)]))
+      }
+    })
+    t.ok(seen > 100, 'some were')
+  })
+
+  t.test('takes registers of every length and tombstones for plain, and nothing else', async t => {
+    const dot = (i: number) => ({ actor: actor(i), time: timeOf(5 + i) })
+    const write = (row: Row, i: number, value: Uint8Array) =>
+      joinDelta(row, assign(row, value, dot(i)))
+    const high = { actor: ((1n << 64n) - 1n) as Actor, time: timeOf(9) }
+    for (const length of [0, 1, 255, 256, 65_535, 65_536, 200_000]) {
+      const row = write(ROW_EMPTY, 0, new Uint8Array(length))
+      t.same(readPlainRow(encodeRow(row)), { newest: timeOf(5), isTombstone: false }, `${length}`)
+    }
+    const later = [1, 2, 3].reduce((row, i) => write(row, i, utf8('v')), ROW_EMPTY)
+    t.same(readPlainRow(encodeRow(later)), { newest: timeOf(8), isTombstone: false })
+    const gone = joinDelta(later, erase(later, high))
+    t.same(readPlainRow(encodeRow(gone)), { newest: timeOf(9), isTombstone: true })
+    const one = write(ROW_EMPTY, 0, utf8('v'))
+    const expiring = one.entries.map(entry => ({ ...entry, expiresAt: 7 }))
+    const others: Record<string, Row> = {
+      nothing: ROW_EMPTY,
+      siblings: join(one, write(ROW_EMPTY, 1, utf8('w'))),
+      'a loose dot': { ...one, context: contextOf([dot(0)]) },
+      'a member': joinDelta(ROW_EMPTY, add(ROW_EMPTY, 'm', dot(0))),
+      'an end': { ...one, entries: expiring }
+    }
+    for (const [what, row] of Object.entries(others)) {
+      t.equal(readPlainRow(encodeRow(row)), undefined, what)
+    }
   })
 
   t.test('takes any bytes without throwing', async t => {

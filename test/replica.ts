@@ -8,7 +8,7 @@ import { assign, joinDelta, ROW_EMPTY, winner, type Row } from '../src/lattice/r
 import { ROW_BYTES_MAX } from '../src/replica/refusals.ts'
 import type { Replica } from '../src/replica/replica.ts'
 import { MemoryDisk } from '../src/store/memory.ts'
-import { text, utf8 } from '../src/util/bytes.ts'
+import { equal, hex, text, utf8 } from '../src/util/bytes.ts'
 import {
   copyDisk,
   createReplica,
@@ -23,7 +23,7 @@ import {
   setTo,
   type ReplicaParts
 } from './fixtures/engine-parts.ts'
-import { actor } from './fixtures/lattice-arbitrary.ts'
+import { actor, history, play } from './fixtures/lattice-arbitrary.ts'
 
 const k = utf8('k')
 const rowCommits = ({ store }: ReplicaParts) =>
@@ -42,6 +42,11 @@ function foreign(value: string, at = NOON, by = 3): { row: Uint8Array; delta: Ui
   const delta = assign(ROW_EMPTY, utf8(value), dot)
   return { row: encodeRow(joinDelta(ROW_EMPTY, delta)), delta: encodeDelta(delta) }
 }
+
+const pick = (rows: readonly Row[]) => rows[0] as Row
+const printed = ({ key, bytes }: { key: Uint8Array; bytes: Uint8Array }) =>
+  `${hex(key)} ${hex(bytes)}`
+const bytesAt = (rows: readonly { bytes: Uint8Array }[], i: number) => rows[i]?.bytes as Uint8Array
 
 function idOf({ replica }: ReplicaParts, key = k): Uint8Array {
   return replica.rows.locate(key).id
@@ -139,6 +144,118 @@ t.test('apply', async t => {
     await last
     await t.rejects(replica.mutate(k, setTo('late'), false), { code: 'ERR_CLOSED' })
     t.equal(valueOf(replica), 'last')
+  })
+})
+
+t.test('applying many rows', async t => {
+  const rowOf = (i: number) => ({ key: utf8(`key ${i}`), bytes: foreign(`${i}`).row })
+  const many = (count: number) => Array.from({ length: count }, (_, i) => rowOf(i))
+  const key = fc.nat(12).map(i => utf8(i < 8 ? `{deep}${i}` : `key ${i}`))
+  const bytes = fc.oneof(
+    { weight: 4, arbitrary: history.map(steps => encodeRow(pick(play(steps).rows))) },
+    { weight: 4, arbitrary: fc.tuple(fc.nat(9), fc.nat(3)).map(at => foreign('x', ...at).row) },
+    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 9 }) },
+    { weight: 1, arbitrary: fc.constant(foreign('ahead', NOON + 1e6).row) }
+  )
+
+  t.test('gives what applying one after the other gives', async t => {
+    const batches = fc.array(fc.array(fc.record({ key, bytes }), { maxLength: 20 }))
+    await fc.assert(
+      fc.asyncProperty(batches, async batches => {
+        const [disk, other] = [new MemoryDisk(), new MemoryDisk()]
+        const [bulk, single] = await Promise.all([
+          openReplica({ disk }),
+          openReplica({ disk: other })
+        ])
+        for (const rows of batches) {
+          const { joined, refusals } = await bulk.replica.applyAll(rows)
+          const results = await Promise.allSettled(
+            rows.map(({ key, bytes }) => single.replica.apply(key, 'row', bytes))
+          )
+          const rejected = results.filter(({ status }) => status === 'rejected')
+          const others = results.flatMap((result, i) =>
+            result.status === 'fulfilled' && !equal(result.value.bytes, bytesAt(rows, i))
+              ? [result.value]
+              : []
+          )
+          if (refusals.length !== rejected.length) throw new Error('other refusals')
+          const [a, b] = [joined, others].map(each => each.map(printed).sort().join())
+          if (a !== b) throw new Error('other joins')
+        }
+        // What is refused is told so before it is in quarantine.
+        await Promise.all([bulk, single].map(({ replica }) => replica.between(() => {})))
+        const [a, b] = [bulk, single].map(({ replica, store }) =>
+          [
+            ...dump(store),
+            [...replica.quarantine.entries()].map(([id, { reason }]) => `${hex(id)} ${reason}`),
+            replica.quarantine.size,
+            replica.tombstones.count,
+            rootOf(replica)
+          ].join('\n')
+        )
+        if (a !== b) throw new Error(`${a}\n\nis not\n\n${b}`)
+        if (rootOf(bulk.replica) !== rootOfRebuilt(disk)) throw new Error('another root')
+      }),
+      { numRuns: 60 }
+    )
+    t.pass()
+  })
+
+  t.test('joins writes of the same keys, in whatever order they come', async t => {
+    const disk = new MemoryDisk()
+    const { replica } = await openReplica({ disk })
+    const rows = many(20)
+    const before = rows.map(({ key }) => replica.mutate(key, setTo('before'), false))
+    const all = replica.applyAll([...rows, ...rows])
+    const after = rows.map(({ key }) => replica.mutate(key, setTo('after'), false))
+    await Promise.all([...before, all, ...after])
+    for (const { key } of rows) {
+      const answer = replica.read(key)
+      const row = answer.answer === 'row' ? answer.row : ROW_EMPTY
+      t.same(row.entries.map(({ value }) => value && text(value)).sort(), [
+        text(key).slice(4),
+        'after'
+      ])
+    }
+    t.equal(rootOf(replica), rootOfRebuilt(disk))
+  })
+
+  t.test('goes behind what is asked for one by one, and beside it only a little', async t => {
+    const { replica, store } = await openReplica()
+    const first = store.commits.length
+    const all = replica.applyAll(many(3_000))
+    await replica.mutate(k, setTo('v'), false)
+    t.equal(store.commits.length, first + 1)
+    const rows = store.commits.at(-1)?.writes.filter(({ space }) => space === 'rows') ?? []
+    t.ok(rows.length > 1 && rows.length < 100, `${rows.length} rows in its commit`)
+    t.same(await all, { joined: [], refusals: [] })
+    t.equal(replica.keeper.rows, 3_001)
+  })
+
+  t.test('answers once, with an error for each row, when the disk refuses', async t => {
+    const disk = new MemoryDisk()
+    const { replica, store } = await openReplica({ disk })
+    store.refuses = () => true
+    const rows = [...many(5), { key: k, bytes: utf8('no row') }]
+    const { joined, refusals } = await replica.applyAll(rows)
+    t.equal(refusals.length, 6)
+    t.same(joined, [])
+    store.refuses = () => false
+    t.same(await replica.applyAll(many(5)), { joined: [], refusals: [] })
+    t.same(await replica.applyAll([]), { joined: [], refusals: [] })
+    t.equal(rootOf(replica), rootOfRebuilt(disk))
+    await replica.close()
+    t.match((await replica.applyAll(many(2))).refusals, [{ code: 'ERR_CLOSED' }, {}])
+  })
+
+  t.test('that a slot has none of reads nothing, however many there are', async t => {
+    const disk = new MemoryDisk()
+    const { replica, store } = await openReplica({ disk })
+    const rows = many(200).map((row, i) => ({ ...row, key: utf8(`{one slot}${i}`) }))
+    const before = store.rowsRead
+    await replica.applyAll(rows)
+    t.equal(store.rowsRead, before)
+    t.equal(rootOf(replica), rootOfRebuilt(disk))
   })
 })
 

@@ -92,14 +92,14 @@ class Walk {
     const received = finish(this.#initiator.receive(id, answer))
     this.#note(received)
     this.rowsRead += answer.rowsRead + received.length
-    this.#initiator.joined(await apply(this.#built, this.#from, received))
+    this.#initiator.joined(await apply(this.#from, received))
   }
 
   /** @param {Uint8Array} asked */
   async #answer(asked) {
     const { decodeExchangeRequest, encodeExchangeAnswer, respond, finish } = this.#built
     const request = read(decodeExchangeRequest(asked))
-    const joined = await apply(this.#built, this.#to, request.rows)
+    const joined = await apply(this.#to, request.rows)
     return encodeExchangeAnswer(finish(respond(this.#to.own, request, joined)))
   }
 
@@ -113,13 +113,13 @@ class Walk {
 /**
  * Returns those that came out of the join as something else.
  *
- * @param {Built} built
  * @param {Side} side
  * @param {readonly RowItem[]} rows
  */
-async function apply({ equal }, { replica }, rows) {
-  const applied = await Promise.all(rows.map(({ key, bytes }) => replica.apply(key, 'row', bytes)))
-  return applied.filter(({ bytes }, i) => !equal(bytes, /** @type {RowItem} */ (rows[i]).bytes))
+async function apply({ replica }, rows) {
+  const { joined, refusals } = await replica.applyAll(rows)
+  if (refusals[0] !== undefined) throw refusals[0]
+  return joined
 }
 
 /**

@@ -20,12 +20,26 @@ export class RowBudget {
 
   /** Takes all of these or, when they do not fit any more, none. */
   add(rows: readonly RowItem[]): boolean {
-    const bytes = rows.reduce((sum, { key, bytes }) => sum + key.length + bytes.length, 0)
-    const many = this.rows.length + rows.length > ROWS_A_MESSAGE
-    const large = this.#bytes + bytes > ROW_BYTES_A_MESSAGE
-    if (this.rows.length > 0 && (many || large)) return false
-    for (const { key, bytes } of rows) this.rows.push({ key, bytes })
+    let bytes = 0
+    for (const row of rows) bytes += row.key.length + row.bytes.length
+    if (!this.#fits(rows.length, bytes)) return false
+    for (const row of rows) this.rows.push(row)
     this.#bytes += bytes
     return true
+  }
+
+  /** Takes this one, if it fits. */
+  addOne(row: RowItem): boolean {
+    const bytes = row.key.length + row.bytes.length
+    if (!this.#fits(1, bytes)) return false
+    this.rows.push(row)
+    this.#bytes += bytes
+    return true
+  }
+
+  #fits(rows: number, bytes: number): boolean {
+    if (this.rows.length === 0) return true
+    const many = this.rows.length + rows > ROWS_A_MESSAGE
+    return !many && this.#bytes + bytes <= ROW_BYTES_A_MESSAGE
   }
 }

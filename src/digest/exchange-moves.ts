@@ -84,7 +84,7 @@ export class Moves {
       const { rows, next } = this.#reader.read(part)
       if (rows.length > 0) trees.add(part.tree)
       for (const row of rows) {
-        if (budget.add([row])) continue
+        if (budget.addOne(row)) continue
         this.#streams[0] = { ...part, from: row.token }
         return
       }

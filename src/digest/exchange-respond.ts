@@ -32,7 +32,7 @@ export function* respond(
 ): Sliced<ExchangeAnswer> {
   const hashes = yield* compareHashes(own, request)
   const budget = new RowBudget()
-  const partial = !joined.every(row => budget.add([row]))
+  const partial = !joined.every(row => budget.addOne(row))
   const reader = new PartReader(own)
   const wantsDone = yield* fetchInto(budget, reader, request.wants)
   const lists = new ListComparison(reader, budget, request.salt)
@@ -106,10 +106,9 @@ class ListComparison {
     let part = list as Omit<RowList, 'rows'>
     for (;;) {
       const { rows, next } = this.#reader.read(part)
-      const own = summarize(rows, this.#salt)
-      for (const [i, row] of rows.entries()) {
-        if (!this.#row(row, own.subarray(i * SUMMARY_BYTES), theirs, list.rows, first)) return false
-      }
+      const isFull =
+        list.rows.length === 0 ? !this.#send(rows) : !this.#match(rows, list, theirs, first)
+      if (isFull) return false
       yield
       if (next === undefined) break
       part = { ...part, from: next }
@@ -120,22 +119,42 @@ class ListComparison {
     return true
   }
 
+  /** To a side that has nothing of a part; false when the message was full before the end. */
+  #send(rows: readonly LeafRow[]): boolean {
+    for (const row of rows) {
+      this.from = row.token
+      if (!this.#budget.addOne(row)) return false
+    }
+    return true
+  }
+
+  #match(
+    rows: readonly LeafRow[],
+    list: RowList,
+    theirs: Map<number, number[]>,
+    first: number
+  ): boolean {
+    const own = summarize(rows, this.#salt)
+    return rows.every((row, i) => this.#row(row, own, i * SUMMARY_BYTES, theirs, list.rows, first))
+  }
+
   #row(
     row: LeafRow,
     own: Uint8Array,
+    place: number,
     theirs: Map<number, number[]>,
     listed: Uint8Array,
     first: number
   ): boolean {
-    const name = nameAt(own, 0)
+    const name = nameAt(own, place)
     const at = theirs.get(name)?.shift()
     if (at === undefined) {
       this.from = row.token
-      return this.#budget.add([row])
+      return this.#budget.addOne(row)
     }
     if (theirs.get(name)?.length === 0) theirs.delete(name)
     const check = at * SUMMARY_BYTES + SUMMARY_BYTES / 2
-    if (nameAt(own, SUMMARY_BYTES / 2) !== nameAt(listed, check)) {
+    if (nameAt(own, place + SUMMARY_BYTES / 2) !== nameAt(listed, check)) {
       this.found.push({ index: first + at, newest: row.newest })
     }
     return true
@@ -156,8 +175,6 @@ function indexOf(rows: Uint8Array): Map<number, number[]> {
 
 /** A window as a number. */
 function nameAt(rows: Uint8Array, at: number): number {
-  const [a, b, c, d] = [rows[at], rows[at + 1], rows[at + 2], rows[at + 3]] as number[]
-  return (
-    (((a as number) << 24) | ((b as number) << 16) | ((c as number) << 8) | (d as number)) >>> 0
-  )
+  const [a, b] = [rows[at] as number, rows[at + 1] as number]
+  return ((a << 24) | (b << 16) | ((rows[at + 2] as number) << 8) | (rows[at + 3] as number)) >>> 0
 }

@@ -229,7 +229,6 @@ export class ExchangeRun {
 }
 
 const WAIT = { do: 'wait' } as const
-const EMPTY = new Uint8Array()
 const NO_SLOTS = new Uint16Array()
 
 export interface AppliedRows {
@@ -248,21 +247,19 @@ export async function applyRows(
   }: Pick<ExchangeRunComponents, 'replica' | 'clock' | 'pace' | 'meter'>,
   rows: readonly RowItem[]
 ): Promise<AppliedRows> {
-  const from = clock.monoMs()
-  const results = await Promise.allSettled(
-    rows.map(({ key, bytes }) => replica.apply(key, 'row', bytes))
-  )
-  const refusals = results.flatMap(result =>
-    result.status === 'rejected' ? [result.reason as Error] : []
-  )
-  meter.count('exchange.rows-refused', refusals.length)
-  const joined = results.flatMap((result, i) => {
-    if (result.status === 'rejected' || equal(result.value.bytes, rows[i]?.bytes ?? EMPTY))
-      return []
-    return [{ key: result.value.key, bytes: result.value.bytes }]
-  })
-  await pace.worked(clock.monoMs() - from)
-  return { joined, refusal: refusals[0] }
+  const joined: RowItem[] = []
+  let refusal: Error | undefined
+  for (let first = 0; first < rows.length;) {
+    const some = rows.slice(first, first + pace.rowsAtOnce)
+    first += some.length
+    const from = clock.monoMs()
+    const applied = await replica.applyAll(some)
+    for (const row of applied.joined) joined.push(row)
+    refusal ??= applied.refusals[0]
+    meter.count('exchange.rows-refused', applied.refusals.length)
+    await pace.worked(clock.monoMs() - from)
+  }
+  return { joined, refusal }
 }
 
 export function malformed(peer: NodeId): HearsayError {

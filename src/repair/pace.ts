@@ -33,6 +33,11 @@ export interface PaceInit {
   readonly share?: number
 }
 
+/** Rows that are applied at once while clients are being served: a few milliseconds with the commit. */
+const BUSY_ROWS = 128
+/** And while nobody is: as many as one message has. */
+const QUIET_ROWS = 4_096
+
 export class Pace {
   readonly #components: PaceComponents
   readonly #turnMs: number
@@ -44,6 +49,11 @@ export class Pace {
     this.#components = components
     this.#turnMs = init.turnMs ?? 4
     this.#share = init.share ?? 0.2
+  }
+
+  /** How many rows may be applied without a rest. */
+  get rowsAtOnce(): number {
+    return this.#components.busy() ? BUSY_ROWS : QUIET_ROWS
   }
 
   /** Does the work to its end. */

@@ -5,12 +5,13 @@
  */
 import { newestDot } from '../lattice/context.ts'
 import type { Dot } from '../lattice/dot.ts'
+import { readPlainRow } from '../lattice/encode-plain.ts'
 import { decodeDelta, decodeRow } from '../lattice/encode.ts'
 import { isRefusal } from '../lattice/kinds.ts'
 import { newLosers, overflown } from '../lattice/losers.ts'
 import { mutate, type Mutation } from '../lattice/mutate.ts'
 import type { Operation } from '../lattice/operation.ts'
-import { join, joinDelta, ROW_EMPTY, type Delta, type Row } from '../lattice/row.ts'
+import { join, joinDelta, type Delta, type Row } from '../lattice/row.ts'
 import { bounded } from '../lattice/siblings.ts'
 import type { Clock, StoreWrite } from '../ports.ts'
 import { equal, nameOf } from '../util/bytes.ts'
@@ -25,8 +26,8 @@ import {
   ROW_BYTES_MAX,
   rowSizeError
 } from './refusals.ts'
-import type { Place, Rows } from './rows.ts'
-import { isTombstone } from './tombstones.ts'
+import type { Place, Rows, Sealed } from './rows.ts'
+import { Staged } from './staged.ts'
 
 export interface Applied {
   readonly key: Uint8Array
@@ -36,28 +37,19 @@ export interface Applied {
 
 export interface Mutated extends Applied, Mutation {}
 
-export type Change =
-  | { readonly kind: 'row' | 'delta'; readonly bytes: Uint8Array }
-  | { readonly kind: 'operation'; readonly operation: Operation }
+interface Encoded {
+  readonly kind: 'row' | 'delta'
+  readonly bytes: Uint8Array
+}
+
+export type Change = Encoded | { readonly kind: 'operation'; readonly operation: Operation }
 
 export interface Job {
   readonly place: Place
   readonly change: Change
   readonly flush: boolean
-  readonly resolve: (applied: Mutated | Applied) => void
-  readonly reject: (error: Error) => void
-}
-
-/** A row as the batch has left it so far. */
-export interface Staged {
-  readonly place: Place
-  row: Row
-  bytes: Uint8Array
-  readonly before: Uint8Array | undefined
-  readonly wasTombstone: boolean
-  digest: Uint8Array | undefined
-  value: Uint8Array | undefined
-  settles: (() => void)[]
+  resolve(applied: Mutated | Applied): void
+  reject(error: Error): void
 }
 
 export interface BatchComponents {
@@ -88,10 +80,7 @@ export class Batch {
 
   /** By how many the tombstones become more. */
   get tombstones(): number {
-    return this.changed.reduce(
-      (sum, { row, wasTombstone }) => sum + Number(isTombstone(row)) - Number(wasTombstone),
-      0
-    )
+    return this.changed.reduce((sum, { tombstones }) => sum + tombstones, 0)
   }
 
   /** Returns how many bytes the job adds. One that cannot be joined is rejected and adds nothing. */
@@ -111,6 +100,14 @@ export class Batch {
     for (const each of this.#staged.values()) for (const settle of each.settles) settle()
   }
 
+  /** Hashes what was staged as it came. To be called when every job is added. */
+  seal(): void {
+    const { rows } = this.#components
+    const open = [...this.#staged.values()].filter(each => !each.isSealed)
+    const sealed = rows.seal(open)
+    for (const [i, each] of open.entries()) each.seal(sealed[i] as Sealed)
+  }
+
   #join(current: Staged, job: Job): void {
     const { place, change } = job
     if (this.#components.isDamaged(place.id)) throw lostError()
@@ -120,17 +117,26 @@ export class Batch {
       return
     }
     const { quarantine } = this.#components
-    const joined = this.#joined(current.row, change)
-    if (typeof joined === 'string') {
-      job.reject(refusalOf(joined))
-      const set = quarantine.add(place.id, joined, change.kind === 'delta', change.bytes)
-      this.quarantined.push(...set)
-      return
+    const isDelta = change.kind === 'delta'
+    if (!this.#take(current, change)) {
+      const joined = this.#joined(current.row, change)
+      if (typeof joined === 'string') {
+        job.reject(refusalOf(joined))
+        this.quarantined.push(...quarantine.add(place.id, joined, isDelta, change.bytes))
+        return
+      }
+      this.#stage(current, joined)
     }
-    this.#stage(current, joined)
     current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes }))
-    const out = quarantine.joined(place.id, change.kind === 'delta', change.bytes)
-    this.quarantined.push(...out)
+    this.quarantined.push(...quarantine.joined(place.id, isDelta, change.bytes))
+  }
+
+  /** Stages a row as it came, when that is what its join with nothing would be. */
+  #take(current: Staged, { kind, bytes }: Encoded): boolean {
+    const plain = kind === 'row' && current.isNew ? readPlainRow(bytes) : undefined
+    if (plain === undefined || !this.#components.identity.observe(plain.newest)) return false
+    current.stagePlain(plain, bytes)
+    return true
   }
 
   #mutate(current: Staged, operation: Operation): Mutation {
@@ -171,7 +177,7 @@ export class Batch {
     while (last.time < dot.time) last = this.#components.identity.nextDot()
   }
 
-  #joined(row: Row, change: { kind: 'row' | 'delta'; bytes: Uint8Array }): Row | Reason {
+  #joined(row: Row, change: Encoded): Row | Reason {
     const delta = change.kind === 'delta' ? decodeDelta(change.bytes) : undefined
     const whole = change.kind === 'row' ? decodeRow(change.bytes) : undefined
     const time = timeOfChange(delta ?? whole)
@@ -184,18 +190,7 @@ export class Batch {
     const name = nameOf(place.id)
     const known = this.#staged.get(name)
     if (known !== undefined) return known
-    const stored = this.#components.rows.read(place)
-    const row = stored?.row ?? ROW_EMPTY
-    const fresh: Staged = {
-      place,
-      row,
-      bytes: stored?.bytes ?? new Uint8Array(),
-      before: stored?.digest,
-      wasTombstone: isTombstone(row),
-      digest: undefined,
-      value: undefined,
-      settles: []
-    }
+    const fresh = new Staged(place, this.#components.rows.read(place))
     this.#staged.set(name, fresh)
     return fresh
   }
@@ -204,11 +199,10 @@ export class Batch {
     const { key } = current.place
     const { row, dropped } = bounded(joined)
     const encoded = this.#components.rows.encode(key, row)
-    const before = current.digest ?? current.before
-    if (before !== undefined && equal(before, encoded.digest)) return
+    if (current.digest !== undefined && equal(current.digest, encoded.digest)) return
     const losers = [...newLosers(current.row, row), ...overflown(row, dropped)]
     for (const loser of losers) this.losers.push({ key, loser })
-    Object.assign(current, { row, ...encoded })
+    current.stage(row, encoded)
   }
 }
 

@@ -100,6 +100,20 @@ export class ForestKeeper {
     if (before === undefined) this.#rows++
   }
 
+  /**
+   * Before rows are added, one for each of these slots: a tree without rows is given the depth for as
+   * many at once, where otherwise `fit` would have to read them all again.
+   */
+  makeRoom(slots: Iterable<number>): void {
+    const { forest } = this.#components
+    const counts = new Map<number, number>()
+    for (const slot of slots) counts.set(slot, (counts.get(slot) ?? 0) + 1)
+    for (const [slot, rows] of counts) {
+      const isNew = forest.rows(slot) === 0
+      if (isNew && depthFor(rows) !== forest.depth(slot)) forest.reset(slot, depthFor(rows))
+    }
+  }
+
   /** These trees could not be brought up to date; they are not saved until they are laid out anew. */
   distrust(slots: Iterable<number>): void {
     for (const slot of slots) this.#checkpoints.setWrong(slot, true)

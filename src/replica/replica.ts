@@ -24,9 +24,9 @@ import {
   type Applied,
   type Change,
   type Job,
-  type Mutated,
-  type Staged
+  type Mutated
 } from './batch.ts'
+import { Bulk, BulkJob, type BulkApplied, type KeyedRow } from './bulk.ts'
 import { Conflicts } from './conflicts.ts'
 import { Filling } from './filling.ts'
 import { ForestKeeper } from './forest.ts'
@@ -34,12 +34,15 @@ import { Identity } from './identity.ts'
 import { MarkKeeper } from './mark.ts'
 import { Quarantine } from './quarantine.ts'
 import { Rows, type Damaged, type Place } from './rows.ts'
+import type { Staged } from './staged.ts'
 import { Tombstones } from './tombstones.ts'
 import type { Position, Verified, VerifyBudget } from './verify.ts'
 
 export type { Applied, Mutated } from './batch.ts'
 
 const BATCH_JOBS_MAX = 1_024
+/** Rows of a bulk that go with changes that somebody waits for. */
+const BULK_JOBS_BESIDE = 64
 const BATCH_BYTES_MAX = 8 * 1024 * 1024
 const QUEUE_JOBS_MAX = 16_384
 const QUEUE_BYTES_MAX = 128 * 1024 * 1024
@@ -98,6 +101,8 @@ export class Replica {
   readonly filling: Filling
   readonly #components: ReplicaComponents
   readonly #queue: Job[] = []
+  /** Jobs of bulks: nobody waits for a single one. */
+  readonly #behind: Job[] = []
   #queuedBytes = 0
   readonly #steps: Step[] = []
   readonly #damaged = new Map<string, Damaged>()
@@ -237,6 +242,22 @@ export class Replica {
     return this.#enqueue(key, { kind, bytes }, flush)
   }
 
+  /**
+   * Joins many encoded rows as `apply` does, behind what is asked for one by one. Resolves when each
+   * of them is applied or refused. Their bytes must not change before.
+   */
+  async applyAll(rows: readonly KeyedRow[]): Promise<BulkApplied> {
+    const refused = this.#refusal(this.#behind)
+    if (refused !== undefined) return { joined: [], refusals: rows.map(() => refused) }
+    const bulk = new Bulk(this.rows.locateAll(rows.map(({ key }) => key)), rows)
+    for (const job of bulk.jobs) {
+      this.#queuedBytes += sizeOf(job.change)
+      this.#behind.push(job)
+    }
+    void this.#work()
+    return bulk.done
+  }
+
   /** Tries again what was too far ahead when it arrived. */
   async retryAhead(): Promise<void> {
     const ready = [...this.quarantine.entries()].filter(([, row]) => row.reason === 'ahead')
@@ -253,14 +274,20 @@ export class Replica {
   }
 
   #enqueue(key: Uint8Array, change: Change, flush: boolean): Promise<Mutated | Applied> {
-    if (this.#closed) return Promise.reject(closedError())
-    const full = this.#queue.length >= QUEUE_JOBS_MAX || this.#queuedBytes >= QUEUE_BYTES_MAX
-    if (full) return Promise.reject(overloadedError())
+    const refused = this.#refusal(this.#queue)
+    if (refused !== undefined) return Promise.reject(refused)
     this.#queuedBytes += sizeOf(change)
     return new Promise((resolve, reject) => {
       this.#queue.push({ place: this.rows.locate(key), change, flush, resolve, reject })
       void this.#work()
     })
+  }
+
+  /** Why nothing more is taken into a queue, if so. */
+  #refusal(queue: readonly Job[]): HearsayError | undefined {
+    if (this.#closed) return closedError()
+    const full = queue.length >= QUEUE_JOBS_MAX || this.#queuedBytes >= QUEUE_BYTES_MAX
+    return full ? overloadedError() : undefined
   }
 
   /** Runs batches until nothing is left; never rejects, every job gets its own answer. */
@@ -292,18 +319,22 @@ export class Replica {
   }
 
   get #hasWork(): boolean {
-    return this.#queue.length > 0 || this.#steps.length > 0
+    return this.#queue.length + this.#behind.length + this.#steps.length > 0
   }
 
+  /** What somebody waits for, and beside it only so much of the rest that it takes no longer. */
   #take(): Job[] {
     const jobs = this.#queue.splice(0, BATCH_JOBS_MAX)
+    const room = jobs.length > 0 ? BULK_JOBS_BESIDE : BATCH_JOBS_MAX
+    jobs.push(...this.#behind.splice(0, room))
     for (const { change } of jobs) this.#queuedBytes -= sizeOf(change)
     return jobs
   }
 
   /** Puts back what would make the batch too large to be joined and committed quickly. */
   #untake(jobs: readonly Job[]): void {
-    this.#queue.unshift(...jobs)
+    this.#queue.unshift(...jobs.filter(job => !(job instanceof BulkJob)))
+    this.#behind.unshift(...jobs.filter(job => job instanceof BulkJob))
     for (const { change } of jobs) this.#queuedBytes += sizeOf(change)
   }
 
@@ -340,6 +371,7 @@ export class Replica {
       if (bytes > BATCH_BYTES_MAX) this.#untake(jobs.splice(i))
       else bytes += batch.add(job)
     }
+    batch.seal()
     return batch
   }
 
@@ -357,6 +389,7 @@ export class Replica {
   #reflect(changed: readonly Staged[]): void {
     const slots = new Set(changed.map(({ place }) => place.slot))
     try {
+      this.keeper.makeRoom(changed.map(({ place }) => place.slot))
       for (const { place, before, digest } of changed) {
         this.keeper.replace(place, before, digest as Uint8Array)
       }

@@ -1,5 +1,5 @@
 /**
- * The packed parts of exchange messages: hashes, lists, wants, findings. Each position is written as
+ * The packed parts of exchange messages: hashes, lists, wants, findings, rows. Each position is written as
  * the step from the one before, and a shape only where it differs from the one before, since
  * thousands of them follow each other. Everything is checked against the sizes that there are: what is
  * malformed or absurd reads as `undefined`.
@@ -10,10 +10,11 @@ import {
   SUMMARY_BYTES,
   type Found,
   type HashBlock,
+  type RowItem,
   type RowList,
   type Want
 } from '../digest/exchange-message.ts'
-import { TOKEN_BYTES } from '../ring/row-key.ts'
+import { KEY_BYTES_MAX, TOKEN_BYTES } from '../ring/row-key.ts'
 import { SLOTS } from '../ring/slot.ts'
 import { Packer, Unpacker } from './packing.ts'
 
@@ -160,6 +161,31 @@ export function unpackFound(bytes: Uint8Array, indexMax: number): Found[] | unde
     found.push({ index, newest: missing ? undefined : from.wide() })
   }
   return from.ok ? found : undefined
+}
+
+/** Each key and its row, behind their lengths. */
+export function packRows(rows: readonly RowItem[]): Uint8Array {
+  const out = new Packer()
+  for (const { key, bytes } of rows) {
+    out.number(key.length)
+    out.number(bytes.length)
+    out.bytes(key)
+    out.bytes(bytes)
+  }
+  return out.done()
+}
+
+export function unpackRows(bytes: Uint8Array, rowsMax: number): RowItem[] | undefined {
+  const from = new Unpacker(bytes)
+  const rows: RowItem[] = []
+  while (from.left > 0 && from.ok) {
+    const [keyLength, length] = [from.number(), from.number()]
+    const key = from.bytes(keyLength)
+    const row = { key, bytes: from.bytes(length) }
+    if (keyLength === 0 || keyLength > KEY_BYTES_MAX || rows.length >= rowsMax) return undefined
+    rows.push(row)
+  }
+  return from.ok ? rows : undefined
 }
 
 function isTree(tree: number): boolean {

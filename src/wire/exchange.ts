@@ -12,19 +12,20 @@ import {
   SALTS,
   WANTS_A_MESSAGE,
   type ExchangeAnswer,
-  type ExchangeRequest,
-  type RowItem
+  type ExchangeRequest
 } from '../digest/exchange-message.ts'
-import { KEY_BYTES_MAX, TOKEN_BYTES } from '../ring/row-key.ts'
+import { TOKEN_BYTES } from '../ring/row-key.ts'
 import { isBytes, isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
 import {
   packBlocks,
   packFound,
   packLists,
+  packRows,
   packWants,
   unpackBlocks,
   unpackFound,
   unpackLists,
+  unpackRows,
   unpackWants
 } from './exchange-parts.ts'
 
@@ -41,7 +42,7 @@ export function encodeExchangeRequest(request: ExchangeRequest): Uint8Array {
     packBlocks(hashes),
     packLists(lists),
     packWants(wants),
-    rowFields(rows)
+    packRows(rows)
   ])
 }
 
@@ -54,7 +55,7 @@ export function decodeExchangeRequest(bytes: Uint8Array): ExchangeRequest | unde
   const hashes = parts(fields[2], bytes => unpackBlocks(bytes, HASHES_A_MESSAGE))
   const lists = parts(fields[3], bytes => unpackLists(bytes, LISTS_A_MESSAGE))
   const wants = parts(fields[4], bytes => unpackWants(bytes, WANTS_A_MESSAGE))
-  const rows = readRows(fields[5])
+  const rows = parts(fields[5], bytes => unpackRows(bytes, ROWS_MAX))
   if (!hashes || !lists || !wants || !rows) return undefined
   return { salt, root: root ?? undefined, hashes, lists, wants, rows }
 }
@@ -67,7 +68,7 @@ export function encodeExchangeAnswer(answer: ExchangeAnswer): Uint8Array {
     from ?? null,
     packFound(found),
     wantsDone,
-    rowFields(rows),
+    packRows(rows),
     partial,
     rowsRead
   ])
@@ -83,29 +84,11 @@ export function decodeExchangeAnswer(bytes: Uint8Array): ExchangeAnswer | undefi
   const hashesMax = HASHES_A_MESSAGE * 2 ** LEVELS_A_MESSAGE
   const hashes = parts(fields[0], bytes => unpackBlocks(bytes, hashesMax))
   const found = parts(fields[3], bytes => unpackFound(bytes, LISTED_MAX))
-  const rows = readRows(fields[5])
+  const rows = parts(fields[5], bytes => unpackRows(bytes, ROWS_MAX))
   if (!hashes || !found || !rows) return undefined
   return { hashes, listsDone, from: from ?? undefined, found, wantsDone, rows, partial, rowsRead }
 }
 
 function parts<T>(field: unknown, read: (bytes: Uint8Array) => T | undefined): T | undefined {
   return isBytes(field) ? read(field) : undefined
-}
-
-/** Key and bytes in turn. */
-function rowFields(rows: readonly RowItem[]): Uint8Array[] {
-  return rows.flatMap(({ key, bytes }) => [key, bytes])
-}
-
-function readRows(field: unknown): RowItem[] | undefined {
-  if (!Array.isArray(field) || field.length % 2 !== 0 || field.length > 2 * ROWS_MAX)
-    return undefined
-  const rows: RowItem[] = []
-  for (let i = 0; i < field.length; i += 2) {
-    const [key, bytes] = [field[i] as unknown, field[i + 1] as unknown]
-    if (!isBytes(key) || key.length === 0 || key.length > KEY_BYTES_MAX) return undefined
-    if (!isBytes(bytes)) return undefined
-    rows.push({ key, bytes })
-  }
-  return rows
 }

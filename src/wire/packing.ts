@@ -75,7 +75,10 @@ export class Unpacker {
   }
 
   byte(): number {
-    return this.bytes(1)[0] ?? 0
+    const byte = this.#bytes[this.#at]
+    if (byte === undefined) return this.#refuse()
+    this.#at++
+    return byte
   }
 
   number(): number {
