@@ -87,7 +87,7 @@ function help(name: string | undefined, io: Io): number {
 }
 
 function overview(): string {
-  const rows = commands.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`)
+  const rows = commands.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`)
   return [
     'Usage: hearsay COMMAND [ARGUMENTS] [OPTIONS]',
     '',
