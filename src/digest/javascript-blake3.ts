@@ -60,12 +60,21 @@ export function toWords(bytes: Uint8Array): Words {
 /** Sets the words from `at` on to these bytes, a multiple of 4, in little endian. */
 export function setWords(words: Int32Array, at: number, bytes: Uint8Array): void {
   new Uint8Array(words.buffer, words.byteOffset).set(bytes, 4 * at)
-  if (!LITTLE_ENDIAN) swap(words, at, bytes.length >>> 2)
+  readWords(words, at, bytes.length >>> 2)
 }
 
-function swap(words: Int32Array, at: number, count: number): void {
+/** Makes words of their own bytes, which were written little endian, on a host that is not. */
+export function readWords(words: Words, at: number, count: number): void {
+  if (LITTLE_ENDIAN) return
   const view = new DataView(words.buffer, words.byteOffset)
   for (let i = at; i < at + count; i++) words[i] = view.getInt32(4 * i, true)
+}
+
+/** Makes little endian bytes of those of words, on a host that is not. */
+export function writeWords(bytes: Uint8Array): void {
+  if (LITTLE_ENDIAN) return
+  const view = viewOf(bytes)
+  for (let at = 0; at < bytes.length; at += 4) view.setUint32(at, view.getUint32(at), true)
 }
 
 /** Writes `count` words from `at` on to the bytes from `to` on, little endian. */

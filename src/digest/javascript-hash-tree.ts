@@ -1,5 +1,5 @@
 /** The tree over given hashes in plain TypeScript: the twin of tree.ts, with the same refusals. */
-import { keyedHashPacked, setWords, toWords, viewOf } from './javascript-blake3.ts'
+import { keyedHashPacked, readWords, setWords, toWords, viewOf } from './javascript-blake3.ts'
 import type { Words } from './javascript-blake3.ts'
 import { Nodes } from './javascript-tree.ts'
 import {
@@ -67,9 +67,10 @@ class JavaScriptTree implements HashTree {
     const count = checkPacked(rows, offsets)
     checkRange(this.leaves, first, count)
     const nodes = this.#open()
-    const hashes = new Uint8Array(count * DIGEST_BYTES)
-    keyedHashPacked(this.#key, rows, offsets, viewOf(hashes), 0)
-    setWords(nodes.words, 8 * ((1 << this.depth) + first), hashes)
+    const leaf = (1 << this.depth) + first
+    const view = new DataView(nodes.words.buffer)
+    keyedHashPacked(this.#key, rows, offsets, view, leaf * DIGEST_BYTES)
+    readWords(nodes.words, 8 * leaf, 8 * count)
     nodes.markAbove(first, count)
   }
 

@@ -1,11 +1,13 @@
 /**
  * The Merkle tree of one slot in plain TypeScript, the twin of assembly/tree.ts and nodes.ts: node
- * 1 is the root, node i has the children 2i and 2i + 1, marks are one bit a node, and sweeping goes
- * from the highest marked node to the lowest.
+ * 1 is the root, node i has the children 2i and 2i + 1, and marks are one bit a node. Sweeping goes
+ * level by level from the lowest one up, through the words of marks that are not empty. Only nodes
+ * of one level, and that the lowest, may be marked from outside.
  */
 import type { Leaves } from './forest.ts'
-import { Marks } from './javascript-marks.ts'
-import { keyedHashBlock, storeWords, toWords, viewOf, type Words } from './javascript-blake3.ts'
+import { lowestBit, Marks } from './javascript-marks.ts'
+import { keyedHashBlock, storeWords, toWords, viewOf, writeWords } from './javascript-blake3.ts'
+import type { Words } from './javascript-blake3.ts'
 
 /** A leaf's sum, its count and zeros, while it is hashed. */
 const leafBlock = new Int32Array(16)
@@ -16,19 +18,38 @@ export class Nodes {
   readonly words: Int32Array
   readonly marks: Marks
   readonly #key: Words
+  /** The bytes of `words`. Kept, because making a view takes longer than copying a hash. */
+  readonly #bytes: Uint8Array
 
   constructor(key: Words, depth: number) {
     this.depth = depth
     this.words = new Int32Array(16 << depth)
+    this.#bytes = new Uint8Array(this.words.buffer)
     this.marks = new Marks((2 << depth) - 1)
     this.#key = key
   }
 
+  /** Rehashes the marked parents and all above them. */
   sweepParents(): void {
+    const end = 1 << this.depth
+    let from = this.marks.nextWord(end >>> 6, (end - 1) >>> 5)
+    let last = this.marks.previousWord(from, (end - 1) >>> 5)
+    for (let first = end >>> 1; first > 0 && from <= last; first >>>= 1) {
+      this.#sweepLevel(first, from, last)
+      from >>>= 1
+      last >>>= 1
+    }
+  }
+
+  /** Of the level that begins with node `first`, the marked nodes in these words. */
+  #sweepLevel(first: number, from: number, last: number): void {
     const { marks, words } = this
-    for (let i = marks.highest(1 << this.depth); i > 0; i = marks.highest(i)) {
-      keyedHashBlock(this.#key, words, 16 * i, 64, words, 8 * i)
-      marks.pass(i)
+    for (let word = from; word <= last; word = marks.nextWord(word + 1, last)) {
+      let bits = marks.takeOfLevel(word, first)
+      for (; bits !== 0; bits &= bits - 1) {
+        const i = word * 32 + lowestBit(bits)
+        keyedHashBlock(this.#key, words, 16 * i, 64, words, 8 * i)
+      }
     }
   }
 
@@ -41,8 +62,9 @@ export class Nodes {
 
   /** A copy of `count` hashes as bytes. */
   read(level: number, first: number, count: number): Uint8Array {
-    const bytes = new Uint8Array(32 * count)
-    storeWords(this.words, 8 * (2 ** level + first), 8 * count, viewOf(bytes), 0)
+    const at = (1 << level) + first
+    const bytes = this.#bytes.slice(32 * at, 32 * (at + count))
+    writeWords(bytes)
     return bytes
   }
 }
@@ -59,7 +81,7 @@ export class Tree {
   constructor(key: Words, depth: number) {
     this.depth = depth
     this.nodes = new Nodes(key, depth)
-    this.nodes.marks.markRange(1, (2 << depth) - 1)
+    this.nodes.marks.markRange(1 << depth, (2 << depth) - 1)
     this.#key = key
     this.#sums = new Int32Array(8 << depth)
     this.#counts = new Uint32Array(1 << depth)
@@ -110,18 +132,20 @@ export class Tree {
   refresh(): void {
     if (!this.#stale) return
     const leaves = 1 << this.depth
+    const last = (2 * leaves - 1) >>> 5
     const { marks } = this.nodes
-    for (let i = marks.highest(2 * leaves); i >= leaves; i = marks.highest(i)) {
-      this.#hashLeaf(i - leaves, 8 * i)
-      marks.pass(i)
+    for (let word = leaves >>> 5; word <= last; word = marks.nextWord(word + 1, last)) {
+      let bits = marks.takeOfLevel(word, leaves)
+      for (; bits !== 0; bits &= bits - 1) this.#hashLeaf(word * 32 + lowestBit(bits) - leaves)
     }
     this.nodes.sweepParents()
     this.#stale = false
   }
 
-  #hashLeaf(leaf: number, out: number): void {
+  #hashLeaf(leaf: number): void {
     for (let i = 0; i < 8; i++) leafBlock[i] = this.#sums[8 * leaf + i] as number
     leafBlock[8] = this.#counts[leaf] as number
+    const out = 8 * ((1 << this.depth) + leaf)
     keyedHashBlock(this.#key, leafBlock, 0, 36, this.nodes.words, out)
   }
 
