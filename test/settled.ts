@@ -18,6 +18,7 @@ async function behind(): Promise<World> {
       await world.until(world.node(index).pause(task))
     }
   }
+  await world.until(world.node(0).settled())
   cut(world, 0, 2)
   cut(world, 1, 2)
   await world.until(world.node(0).put('k', 'v'))
@@ -56,6 +57,27 @@ t.test('settled', async t => {
     await t.rejects(world.until(world.node(0).settled({ keys: ['k'], timeoutMs: 500 })), {
       code: 'ERR_NOT_SETTLED'
     })
+  })
+
+  t.test('does not take a root that was long on its way for one of now', async t => {
+    const world = await formWorld({ nodes: 2 })
+    for (const { index } of world.hosts) {
+      for (const task of ['hints', 'anti-entropy'] as const) {
+        await world.until(world.node(index).pause(task))
+      }
+    }
+    await world.run(2_000)
+    world.fabric.slow.set(1, 400)
+    const repaired = t.rejects(world.node(1).repair(), { code: 'ERR_NETWORK' })
+    await world.run(1)
+    // The root is on its way; all that travels from now on takes longer than anybody waits.
+    world.fabric.slow.set(1, 100_000)
+    await world.until(world.node(1).put('k', 'v', { level: 'one' }))
+    const settled = world.node(0).settled({ keys: ['k'], timeoutMs: 4_000 })
+    await t.rejects(world.until(settled), { code: 'ERR_NOT_SETTLED' })
+    t.equal(storedAt(world, 0, 'k'), undefined)
+    await world.until(repaired)
+    t.same(world.fabric.bugs, [])
   })
 
   t.test('asks an owner for what this node does not own', async t => {

@@ -1,7 +1,11 @@
 /**
  * Waits until owners are proven equal: runs exchanges and looks at what they prove, instead of hoping
- * that some time is enough. Only proofs count whose comparison began after the question was asked, so
- * what was acknowledged before is in them.
+ * that some time is enough. Only proofs count whose comparison this node began after the question was
+ * asked: it looks at its own rows then, and the other owner at its own when it hears of it. So what an
+ * owner that is counted had acknowledged before is on every owner that is counted.
+ *
+ * Not promised, where the level is below `all`: a write that so far only an owner has that was not
+ * counted. One at `quorum` is on one that is counted; one at `one` may not be.
  *
  * A node can compare only what it owns; for other slots it asks an owner to do the same.
  */
