@@ -583,9 +583,18 @@ t.test('against a peer that does not follow the protocol, an exchange ends', asy
     t.match((await against(few, () => ({ ...NOTHING, hashes: [block] }))).error, {
       code: 'ERR_PROTOCOL'
     })
+    const deeper = { tree: SLOT_TREE, depth: 14, level: 14, first: 0, hashes: token(1, 4) }
+    t.match((await against(few, () => ({ ...NOTHING, hashes: [deeper] }))).error, {
+      code: 'ERR_PROTOCOL'
+    })
     const root = few.own.group.root().map(byte => byte ^ 1)
     t.equal(finish(respond(few.own, { ...ASKED, root })).hashes.length, 1)
-    for (const asked of [{ hashes: [block] }, { lists: [{ ...LIST, tree: 2 }] }, { wants: [WANT] }])
+    for (const asked of [
+      { hashes: [block] },
+      { hashes: [deeper] },
+      { lists: [{ ...LIST, tree: 2 }] },
+      { wants: [WANT] }
+    ])
       t.throws(() => finish(respond(few.own, { ...ASKED, ...asked })), { code: 'ERR_PROTOCOL' })
   })
 
@@ -656,7 +665,7 @@ t.test('against a peer that does not follow the protocol, an exchange ends', asy
         encodeExchangeAnswer(finish(respond(own, asked)))
         answered++
       } catch (error) {
-        if (!(error instanceof HearsayError)) throw error
+        if (!(error instanceof HearsayError) || error.code !== 'ERR_PROTOCOL') throw error
         refused++
       }
     }

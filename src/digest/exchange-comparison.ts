@@ -9,7 +9,7 @@ import {
   type HashBlock,
   type Leaf
 } from './exchange-message.ts'
-import { slotAt, type ExchangeComponents } from './exchange-rows.ts'
+import { slotAt, unexpected, type ExchangeComponents } from './exchange-rows.ts'
 import { DIGEST_BYTES } from './limits.ts'
 
 export type Position = Omit<HashBlock, 'hashes'>
@@ -41,6 +41,8 @@ export class Comparison {
     if (tree !== SLOT_TREE && (block.depth > this.depth(tree) || this.isEmpty(tree))) {
       return this.open(tree, block.depth === 0 ? hashes : undefined)
     }
+    if (tree === SLOT_TREE && block.depth !== this.depth(tree))
+      throw unexpected('counts other slots')
     const own = this.read(block, hashes.length / HASH_BYTES)
     for (let at = 0; at < hashes.length; at += HASH_BYTES) {
       if (isSame(own, hashes, at)) continue
