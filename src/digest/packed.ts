@@ -23,7 +23,10 @@ export interface Sink {
   taken(first: number, count: number): void
 }
 
-/** Offsets must be in ascending order and within `rows`. */
+/**
+ * Offsets must be in ascending order and within `rows`. Memory for the longest row is taken before
+ * anything is hashed: when there is none, nothing has been written.
+ */
 export function hashPacked(
   core: Core,
   mode: number,
@@ -32,16 +35,28 @@ export function hashPacked(
   sink: Sink
 ): void {
   const room = stageRoom(core)
+  const longest = longestRow(offsets)
+  const block = longest > room ? new LongRows(core, longest) : undefined
   const count = offsets.length - 1
   for (let first = 0; first < count;) {
     const end = batchEnd(offsets, first, room)
     const out = sink.place(first)
     if (end > first) hashBatch(core, mode, rows, offsets.subarray(first, end + 1), out)
-    else hashLong(core, mode, rows.subarray(offsets[first], offsets[first + 1]), out)
+    else (block as LongRows).hash(mode, rows.subarray(offsets[first], offsets[first + 1]), out)
     const next = Math.max(first + 1, end)
     sink.taken(first, next - first)
     first = next
   }
+  block?.free()
+}
+
+function longestRow(offsets: Uint32Array): number {
+  let longest = 0
+  for (let i = 1; i < offsets.length; i++) {
+    const length = (offsets[i] as number) - (offsets[i - 1] as number)
+    if (length > longest) longest = length
+  }
+  return longest
 }
 
 /** The first row that does not fit with those from `first` on; `first` when it is too long. */
@@ -73,9 +88,29 @@ export function stageBatch(core: Core, rows: Uint8Array, offsets: Uint32Array): 
 
 /** Hashes one row of any length, in a block of its own for the time of the call. */
 export function hashLong(core: Core, mode: number, row: Uint8Array, out: number): void {
-  const length = row.length + core.exports.PADDING_BYTES.value
-  const block = core.allocate(length)
-  core.bytes().set(row, block)
-  core.exports.hashRow(mode, block, row.length, out)
-  core.exports.release(block, length)
+  const block = new LongRows(core, row.length)
+  block.hash(mode, row, out)
+  block.free()
+}
+
+/** A block of linear memory for rows of up to `bytesMax` bytes, one at a time, until `free`. */
+class LongRows {
+  readonly #core: Core
+  readonly #length: number
+  readonly #block: number
+
+  constructor(core: Core, bytesMax: number) {
+    this.#core = core
+    this.#length = bytesMax + core.exports.PADDING_BYTES.value
+    this.#block = core.allocate(this.#length)
+  }
+
+  hash(mode: number, row: Uint8Array, out: number): void {
+    this.#core.bytes().set(row, this.#block)
+    this.#core.exports.hashRow(mode, this.#block, row.length, out)
+  }
+
+  free(): void {
+    this.#core.exports.release(this.#block, this.#length)
+  }
 }
