@@ -109,9 +109,9 @@ export function resetTo(slot: u32, depth: u32): bool {
 }
 
 /**
- * As `resetTo`, but the slot has a tree of its own also when that has a single leaf, so that sums and
- * counts can be written into it. `restored` has to follow. False, and the slot is empty, when out of
- * memory.
+ * As `resetTo`, but the slot has a tree of its own also when that has a single leaf, so that sums
+ * and counts can be written into it. `restored` has to follow. False, and the slot is empty or as
+ * it was, when out of memory.
  */
 export function restoreTo(slot: u32, depth: u32): bool {
   if (!resetTo(slot, depth)) return false

@@ -17,6 +17,7 @@ import * as trees from './hash-tree'
 import { setVector as setVectorOf, setWidth } from './jobs'
 import { openMask } from './mask'
 import { node } from './nodes'
+import { runsOf as runsOfLanes } from './runs'
 import { countsOf as treeCounts, sumsOf as treeSums } from './tree'
 import { depthOf as treeDepth, DEPTH_MAX, rowsOf as treeRows } from './tree'
 
@@ -59,6 +60,11 @@ export function setLanes(lanes: u32): void {
 /** Which of two ways a row alone is hashed, for builds with SIMD. The hashes are the same. */
 export function setVector(wanted: bool): void {
   setVectorOf(wanted)
+}
+
+/** How often the kernel of so many lanes (8, 4 or 1) ran. In debug builds; 0 in the others. */
+export function runsOf(lanes: u32): u32 {
+  return runsOfLanes(lanes)
 }
 
 /** Copies the 32 bytes of the key of row digests and trees. To be called before rows are added. */
@@ -188,7 +194,7 @@ export function freeGroup(group: usize): void {
   groups.freeGroup(group)
 }
 
-/** A tree over `leaves` hashes (1 to LEAVES_MAX), zeros at first, until `freeTree`. 0: no memory. */
+/** A tree over `leaves` zero hashes (1 to LEAVES_MAX), until `freeTree`. 0: out of memory. */
 export function openTree(leaves: u32): usize {
   return trees.openTree(leaves)
 }

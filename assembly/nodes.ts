@@ -4,8 +4,8 @@
  * level is one run of bytes. The place of node 0 is free for a header.
  *
  * Which hashes are out of date is kept as marks. Sweeping goes from the lowest level up, which puts
- * every child before its parent; the nodes of a level are hashed beside each other, from the first to
- * the last, for that is the order in which memory is read ahead.
+ * every child before its parent; the nodes of a level are hashed beside each other, from the first
+ * to the last, for that is the order in which memory is read ahead.
  */
 import { beginBlocks, flushBlocks, pushBlock, pushBlocks } from './blake3'
 import { highestMark, isFull, markBits, nextWord, takeBits } from './marks'

@@ -12,7 +12,7 @@ import { createForest } from '../src/digest/forest.ts'
 import { Core, fastestBuild, type CoreInit } from '../src/digest/wasm.ts'
 import { concat, hex, utf8 } from '../src/util/bytes.ts'
 import { KEY } from './fixtures/digest-model.ts'
-import { implementations, inits } from './fixtures/digest-script.ts'
+import { builds, fillTree, implementations, inits } from './fixtures/digest-script.ts'
 import { officialInput, vectors } from './fixtures/digest-vectors.ts'
 
 /** A batch in linear memory, followed by bytes that must not matter. */
@@ -157,7 +157,7 @@ for (const [name, create] of Object.entries(implementations)) {
   })
 }
 
-for (const build of ['release', 'scalar', 'debug'] as const) {
+for (const build of builds) {
   t.test(
     `a row larger than the memory of the ${build} build is refused, alone and packed`,
     async t => {
@@ -166,8 +166,9 @@ for (const build of ['release', 'scalar', 'debug'] as const) {
       const full = { code: 'ERR_OVERLOADED' }
       t.throws(() => forest.digest(row), full)
       t.throws(() => forest.digestInto(row, new Uint8Array(32)), full)
-      const offsets = Uint32Array.of(0, 10, 2 ** 20)
-      t.throws(() => forest.digestPacked(row, offsets, new Uint8Array(64)), full)
+      const out = new Uint8Array(64)
+      t.throws(() => forest.digestPacked(row, Uint32Array.of(0, 10, 2 ** 20), out), full)
+      t.same(out, new Uint8Array(64), 'nothing was written')
       t.throws(() => forest.digestMany([row.subarray(0, 10), row]), full)
       const fits = row.subarray(0, 200_000)
       t.equal(hex(forest.digest(fits)), hex(blake3(fits, { key: KEY })))
@@ -207,14 +208,87 @@ t.test('hashing one row to where the caller wants it allocates nothing', async t
   t.ok(leastOf(() => forest.digest(input)) > 32 * CALLS, 'as it would be seen')
 })
 
-t.test('a machine without SIMD runs the scalar build and gets the same digests', async t => {
-  t.equal(fastestBuild(), 'release', 'this machine has it')
-  const file = fileURLToPath(new URL('./fixtures/digest-fallback.ts', import.meta.url))
-  const options = process.execArgv.filter(option => !option.includes('processinfo'))
-  const argv = ['--no-enable-sse4-1', ...options, file]
-  const said = JSON.parse(execFileSync(process.execPath, argv, { encoding: 'utf8' })) as unknown
-  const digests = vectors.cases.map(({ keyed }) => keyed).join('')
-  t.same(said, { build: 'scalar', digests })
+const noSimd = fastestBuild() === 'scalar' && 'this machine has no SIMD'
+
+t.test('a machine on which a module with SIMD is not valid runs the scalar build', async t => {
+  t.equal(fastestBuild(utf8('no module')), 'scalar')
+  t.equal(fastestBuild(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0)), 'release')
+})
+
+t.test(
+  'a node that starts without SIMD hashes one row at a time and gets the same hashes',
+  // Elsewhere there is no option that takes SIMD away.
+  { skip: process.arch === 'x64' ? noSimd : 'this is no x64' },
+  async t => {
+    const file = fileURLToPath(new URL('./fixtures/digest-fallback.ts', import.meta.url))
+    const options = process.execArgv.filter(option => !option.includes('processinfo'))
+    const argv = ['--no-enable-sse4-1', ...options, file]
+    const said = JSON.parse(execFileSync(process.execPath, argv, { encoding: 'utf8' })) as unknown
+    const digests = vectors.cases.map(({ keyed }) => keyed).join('')
+    const root = fillTree(createForest(utf8(vectors.key), { build: 'release' }))
+    t.same(said, { build: 'scalar', lanes: 1, vector: false, digests, root })
+  }
+)
+
+/** How often the kernels of eight, four and one lane run meanwhile. */
+function runsOf(core: Core, run: () => void): number[] {
+  const runs = () => [8, 4, 1].map(lanes => core.exports.runsOf(lanes))
+  const before = runs()
+  run()
+  return runs().map((count, i) => count - (before[i] as number))
+}
+
+t.test('a width is the number of rows that are hashed at once', { skip: noSimd }, async t => {
+  const eights = new Core(KEY, { build: 'debug', lanes: 8 })
+  const fours = new Core(KEY, { build: 'debug', lanes: 4 })
+  const ones = new Core(KEY, { build: 'debug', lanes: 1 })
+  const rows = (count: number) => (core: Core) =>
+    runsOf(core, () => hashRows(core, true, Array<Uint8Array>(count).fill(officialInput(100))))
+  const each = (runs: (core: Core) => number[]) => [eights, fours, ones].map(runs)
+  t.same(each(rows(16)), [
+    [2, 0, 0],
+    [0, 4, 0],
+    [0, 0, 16]
+  ])
+  t.same(
+    each(rows(22)),
+    [
+      [3, 0, 0],
+      [0, 6, 0],
+      [0, 0, 22]
+    ],
+    'six are worth eight, and two four'
+  )
+  t.same(each(rows(5)), [
+    [0, 1, 1],
+    [0, 1, 1],
+    [0, 0, 5]
+  ])
+  t.same(
+    each(rows(2)),
+    [
+      [0, 0, 2],
+      [0, 1, 0],
+      [0, 0, 2]
+    ],
+    'not so where eight are the fastest'
+  )
+  const tree = (core: Core) =>
+    runsOf(core, () => void core.exports.treeLevel(core.exports.openTree(1_024), 0, 0))
+  // At the top are four, two and one node; below, all lanes are filled.
+  t.same(each(tree), [
+    [127, 1, 3],
+    [0, 256, 1],
+    [0, 0, 1_023]
+  ])
+})
+
+t.test('kernels are counted by the debug build only', { skip: noSimd }, async t => {
+  const core = new Core(KEY, { build: 'release' })
+  t.same(
+    runsOf(core, () => hashRows(core, true, [officialInput(100)])),
+    [0, 0, 0]
+  )
 })
 
 t.test('there are kernels of eight lanes, of four and of one, and no others', async t => {
@@ -222,7 +296,6 @@ t.test('there are kernels of eight lanes, of four and of one, and no others', as
     const init = { lanes: lanes as 8 }
     t.throws(() => createForest(KEY, init), { code: 'ERR_ARGUMENT' })
   }
-  const using = (build: 'release' | 'scalar' | 'debug') =>
-    new Core(KEY, { build }).exports.SIMD.value
-  t.same([using('release'), using('debug'), using('scalar')], [1, 1, 0])
+  const using = builds.filter(build => new Core(KEY, { build }).exports.SIMD.value === 1)
+  t.same(using, noSimd === false ? ['release', 'debug'] : [])
 })

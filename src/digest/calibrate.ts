@@ -3,9 +3,10 @@
  * best hashed at once, and whether a row alone is best hashed with vectors, depends on how many
  * cycles the processor needs for a vector instruction, which no name of a processor tells.
  *
- * It is a few milliseconds of work in all, in slices, and what counts for each kernel is its fastest
- * slice: others may be busy meanwhile, and V8 compiles what runs often once more, beside it. Not
- * promised: the right choice where two kernels are equally fast, or on a machine that never rests.
+ * It is a few milliseconds of work in all, in slices, and what counts for each kernel is its
+ * fastest slice: others may be busy meanwhile, and V8 compiles what runs often once more, beside
+ * it. Not promised: the right choice where two kernels are equally fast, or on a machine that never
+ * rests.
  */
 import { HASHES_AT, ROWS_AT } from './packed.ts'
 import { Core, fastestBuild, type Kernels } from './wasm.ts'
@@ -13,7 +14,7 @@ import { Core, fastestBuild, type Kernels } from './wasm.ts'
 export interface CalibrationComponents {
   /** Milliseconds since some fixed moment, with fractions. */
   monoMs(): number
-  /** Settles a millisecond or two later, so that others have their turn and the compiler its time. */
+  /** Settles a millisecond or two later: others have their turn, and the compiler its time. */
   pause(): Promise<void>
 }
 
@@ -54,8 +55,11 @@ const BLOCKS = 512
 type Kernel = 'eight' | 'four' | 'vector' | 'words'
 
 /** Tries every kernel. Chosen are eight lanes and words, unless the others are clearly faster. */
-export async function calibrate(components: CalibrationComponents): Promise<Calibration> {
-  if (fastestBuild() === 'scalar') return SCALAR
+export async function calibrate(
+  components: CalibrationComponents,
+  build = fastestBuild()
+): Promise<Calibration> {
+  if (build === 'scalar') return SCALAR
   const trial = new Trial(components.monoMs)
   for (let round = 0; round < ROUNDS; round++) {
     await components.pause()

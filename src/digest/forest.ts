@@ -51,8 +51,8 @@ export interface Forest extends Hasher {
   /** What `count` leaves from leaf `first` on hold. */
   leaves(slot: number, first: number, count: number): Leaves
   /**
-   * Gives the slot's tree 2^depth leaves that hold this, in place of all it held. They are believed:
-   * what `leaves` said, or as good.
+   * Gives the slot's tree 2^depth leaves that hold this, in place of all it held. They are
+   * believed: what `leaves` said, or as good.
    */
   restore(slot: number, depth: number, leaves: Leaves): void
   /**
@@ -223,7 +223,7 @@ class WasmGroup implements SlotGroup {
   }
 }
 
-/** The whole list fits into the stage: 16,384 numbers of 16 bits are half of it. */
+/** The whole list fits into the stage: 16,384 numbers of 16 bits are an eighth of it. */
 function open(core: Core, slots: Uint16Array): number {
   const data = core.data()
   slots.forEach((slot, i) => data.setUint16(core.stage + 2 * i, slot, true))

@@ -11,11 +11,15 @@ export interface Hasher {
   digest(bytes: Uint8Array): Uint8Array
   /** As `digest`, to `out` from byte `at` on. Allocates nothing. */
   digestInto(bytes: Uint8Array, out: Uint8Array, at?: number): void
-  /** Digests of many rows in one pass: 32 bytes each, in order, owned by the caller. */
+  /**
+   * Digests of many rows in one pass: 32 bytes each, in order, owned by the caller. Of no rows they
+   * are no bytes.
+   */
   digestMany(rows: readonly Uint8Array[]): Uint8Array
   /**
    * Digests of packed rows, which is the fastest way: row i is the bytes `offsets[i]` to
-   * `offsets[i + 1]` of `rows`; its digest is written to `out` at 32 i. At least one row.
+   * `offsets[i + 1]` of `rows`; its digest is written to `out` at 32 i. No rows are refused, as
+   * they are more likely a mistake in the offsets; and nothing is written when any is refused.
    */
   digestPacked(rows: Uint8Array, offsets: Uint32Array, out: Uint8Array): void
   /** Plain BLAKE3 of `bytes`; 32 bytes, owned by the caller. */

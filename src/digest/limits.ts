@@ -18,8 +18,8 @@ export const LEAVES_MAX = 2 ** 24
 export const DIGEST_BYTES = 32
 
 /**
- * A leaf should not have more rows than this. Leaves then have 6 to 12, about 8 where slots differ in
- * size, which takes no more than 16 bytes a row.
+ * A leaf should not have more rows than this. Leaves then have 6 to 12, about 8 where slots differ
+ * in size, which takes no more than 16 bytes a row.
  */
 const LEAF_ROWS = 12
 
@@ -78,7 +78,7 @@ export function checkLevel(depth: number, level: number, first: number, count: n
   }
 }
 
-/** That there is a count and a sum for each of 2^depth leaves, and no more rows than can be counted. */
+/** That each of 2^depth leaves has a count and a sum, and no more rows than can be counted. */
 export function checkLeafValues(depth: number, counts: Uint32Array, sums: Uint8Array): void {
   const leaves = 2 ** depth
   if (counts.length !== leaves || sums.length !== leaves * DIGEST_BYTES) {
