@@ -106,8 +106,11 @@ export interface SiblingValue {
 export interface SiblingsResult extends ReadResult {
   /** Every value, the one that wins first; also where the key holds a set or a map by now. */
   readonly values: readonly SiblingValue[]
-  /** For a `put` or `delete` that is to replace these values and no others. At most 4,096 characters. */
-  readonly context: string
+  /**
+   * For a `put` or `delete` that is to replace these values and no others. At most 4,096 characters;
+   * `undefined` where so many nodes have written the key that it would take more.
+   */
+  readonly context: string | undefined
 }
 
 export interface WriteResult {

@@ -5,7 +5,7 @@ import { UnavailableError } from '../src/errors.ts'
 import { encodeRow } from '../src/lattice/encode.ts'
 import { readCounter } from '../src/lattice/kinds.ts'
 import { ROW_EMPTY, type Row } from '../src/lattice/row.ts'
-import { text, utf8 } from '../src/util/bytes.ts'
+import { concat, text, utf8 } from '../src/util/bytes.ts'
 import type { NodeId } from '../src/util/node-id.ts'
 import { openReplica, silent } from './fixtures/engine-parts.ts'
 import { cut, formWorld, keyWhere, mend, runUntil, storedAt } from './fixtures/engine-world.ts'
@@ -206,6 +206,42 @@ t.test('increments that no owner took are added to what the owners have, each on
   await blind.write({ ...request, operation: words })
   const refused = blind.write({ ...request, operation: { do: 'increment', by: 1n } })
   await t.rejects(refused, { code: 'ERR_NUMBER' }, 'of a text that is kept')
+})
+
+t.test('the writes of a key that are kept together are of one actor, and no longer', async t => {
+  const { replica, clock } = await openReplica()
+  const owners = ['a' as NodeId]
+  let held: Row = ROW_EMPTY
+  const blind = new Blind({
+    replica,
+    membership: {
+      id: 'c',
+      view: { ownersOf: () => ({ current: owners, next: owners }) }
+    } as unknown as Membership,
+    random: new Stream(1, 'actors'),
+    clock,
+    timers: new HandTime(),
+    log: silent,
+    keep: async ({ change }) => (held = change(held))
+  })
+  const request = { key: utf8('k'), flush: false, timeoutMs: 1_000 }
+  const fields = Array.from({ length: 300 }, (_, i) => utf8(`${i}`))
+  await blind.write({ ...request, operation: { do: 'set-add', fields } })
+  const more = await Promise.all(
+    fields.map(field =>
+      blind.write({
+        ...request,
+        operation: { do: 'set-add', fields: [concat([utf8('more '), field])] }
+      })
+    )
+  )
+  t.equal(new Set(more.map(({ version }) => version)).size, fields.length, 'each has its own dot')
+  t.equal(held.entries.length, 2 * fields.length)
+  t.equal(new Set(held.entries.map(({ dot }) => dot.actor)).size, 1)
+  const before = held.entries[0]?.dot.actor
+  held = ROW_EMPTY
+  await blind.write({ ...request, operation: { do: 'set-add', fields: [utf8('later')] } })
+  t.not(held.entries[0]?.dot.actor, before, 'what it wrote before may be missing here')
 })
 
 t.test('a write that has nobody to be kept for, and no disk here either, is refused', async t => {

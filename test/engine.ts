@@ -23,6 +23,7 @@ import {
 } from '../src/ring/members.ts'
 import { MemoryDisk } from '../src/store/memory.ts'
 import { text, utf8 } from '../src/util/bytes.ts'
+import { CatchUp } from '../src/coordinator/catch-up.ts'
 import { Counters } from '../src/util/counters.ts'
 import type { NodeId } from '../src/util/node-id.ts'
 import type { Clock, Timers } from '../src/ports.ts'
@@ -126,6 +127,27 @@ t.test('hints', async t => {
     stage.ask = async () => encodeRefusals([])
     await hints.replay()
     t.same(sent.at(-1), ['b'])
+    t.equal(count(), 0)
+  })
+
+  t.test('that are refused hold up no others, and are tried again', async t => {
+    const { hints, write, stage, sent, count } = await createHints()
+    const keys = Array.from({ length: 300 }, (_, i) => `${1_000 + i}`)
+    for (const key of keys) await write(key)
+    const refuse = keys.slice(0, 256)
+    stage.ask = async () =>
+      encodeRefusals(
+        sent
+          .at(-1)!
+          .flatMap((key, index) =>
+            refuse.includes(key) ? [{ index, code: 'ERR_CLOCK_SKEW', message: 'ahead' }] : []
+          )
+      )
+    await hints.replay()
+    t.equal(count(), 256)
+    t.same(sent.flat(), keys, 'each once in a turn')
+    refuse.length = 0
+    await hints.replay()
     t.equal(count(), 0)
   })
 
@@ -443,6 +465,17 @@ t.test('hints that carry a row', async t => {
     await hints.replay()
     t.same(valuesIn(items), ['v'])
     t.equal(count(), 0)
+  })
+
+  t.test('wait in a line that has an end, also for one key', async t => {
+    const { hints } = await createHints()
+    const writes = Array.from({ length: 1_025 }, (_, i) => hints.keep(keeping('v', i + 1)))
+    const results = await Promise.allSettled(writes)
+    const refused = results.flatMap(each =>
+      each.status === 'rejected' ? [each.reason as Error] : []
+    )
+    t.match(refused, [{ code: 'ERR_OVERLOADED' }])
+    t.equal(refused.length, 1)
   })
 
   t.test('of one key are one, in which each write sees those before', async t => {
@@ -1263,6 +1296,32 @@ t.test('a delete', async t => {
     t.ok((read.version ?? '') < version)
     await world.until(world.node(0).delete('k'))
     t.equal(await world.until(world.node(2).get('k')), undefined)
+  })
+
+  t.test('that looked first has a whole number of milliseconds left', async t => {
+    let now = 0
+    const catchUp = new CatchUp({
+      membership: {
+        view: { ownersOf: () => ({ current: ['a', 'b', 'c'] }) }
+      } as unknown as Membership,
+      reader: {
+        read: async () => {
+          now += 12.3
+          return { row: ROW_EMPTY, answers: [], repaired: [] }
+        }
+      },
+      clock: { monoMs: () => now, wallMs: () => now }
+    })
+    const operation = { do: 'delete' } as const
+    const write = {
+      key: utf8('k'),
+      operation,
+      level: 'quorum',
+      flush: false,
+      timeoutMs: 100
+    } as const
+    t.equal((await catchUp.before(write)).timeoutMs, 87, 'what is told by the wire')
+    t.equal((await catchUp.before({ ...write, timeoutMs: 12 })).timeoutMs, 1)
   })
 
   t.test('at a level of one does not wait for others', async t => {

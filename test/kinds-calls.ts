@@ -6,6 +6,9 @@ import { HearsayError } from '../src/errors.ts'
 import { contextOf, covers, fold } from '../src/lattice/context.ts'
 import type { Actor } from '../src/lattice/dot.ts'
 import { timeOf } from '../src/lattice/hlc.ts'
+import { encodeDelta } from '../src/lattice/encode.ts'
+import { isRefusal, readCounter } from '../src/lattice/kinds.ts'
+import { mutate } from '../src/lattice/mutate.ts'
 import { assign, joinDelta, ROW_EMPTY } from '../src/lattice/row.ts'
 import { pack } from '../src/util/msgpack.ts'
 import { seenFields } from '../src/wire/operation.ts'
@@ -16,7 +19,7 @@ import { equal, hex, text, utf8 } from '../src/util/bytes.ts'
 import { cut, formWorld, keyWhere, runUntil, storedAt } from './fixtures/engine-world.ts'
 import { FakeNode } from './fixtures/fake-node.ts'
 import { actor, history, play } from './fixtures/lattice-arbitrary.ts'
-import { FOREST_KEY } from './fixtures/engine-parts.ts'
+import { FOREST_KEY, openReplica } from './fixtures/engine-parts.ts'
 
 const texts = (list: readonly Uint8Array[] | undefined) => list?.map(text)
 
@@ -197,7 +200,7 @@ t.test('a context', async t => {
     fc.assert(
       fc.property(history, steps => {
         for (const row of play(steps).rows) {
-          const seen = tokens.open(key, tokens.seal(key, row))
+          const seen = tokens.open(key, tokens.seal(key, row) as string)
           if (hex(pack(seenFields(seen))) !== hex(pack(seenFields(seenOf(row))))) {
             throw new Error('it says something else')
           }
@@ -212,7 +215,7 @@ t.test('a context', async t => {
       ROW_EMPTY,
       assign(ROW_EMPTY, utf8('v'), { actor: actor(0), time: timeOf(9) })
     )
-    const token = tokens.seal(key, row)
+    const token = tokens.seal(key, row) as string
     const bytes = fromBase64Url(token) as Uint8Array
     const opens = (altered: unknown, by = tokens, of = key) => {
       try {
@@ -249,9 +252,30 @@ t.test('a context', async t => {
     )
     const dot = { actor: actor(0), time: timeOf(900) }
     const row = { context, entries: [{ dot, value: utf8('v') }], totals: [] }
-    const token = tokens.seal(key, row)
+    const token = tokens.seal(key, row) as string
     t.ok(token.length <= TOKEN_CHARACTERS_MAX)
     t.ok(covers(tokens.open(key, token).context, dot))
+  })
+
+  t.test('is none where too many have counted to be named, until they are replaced', async t => {
+    const { replica, clock } = await openReplica()
+    const at = utf8('counter')
+    for (let i = 1; i <= 300; i++) {
+      const dot = { actor: BigInt(i) as Actor, time: timeOf(clock.now + i) }
+      const mutation = mutate(ROW_EMPTY, { do: 'increment', by: 1n }, dot, clock.now)
+      if (isRefusal(mutation)) throw new Error(mutation.refused)
+      await replica.apply(at, 'delta', encodeDelta(mutation.delta))
+    }
+    const rowAt = () => {
+      const held = replica.read(at)
+      if (held.answer !== 'row') throw new Error(held.answer)
+      return held.row
+    }
+    t.equal(readCounter(rowAt(), clock.now), 300n)
+    t.equal(tokens.seal(at, rowAt()), undefined)
+    clock.now += 1_000
+    await replica.mutate(at, { do: 'put', value: utf8('0') }, false)
+    t.type(tokens.seal(at, rowAt()), 'string')
   })
 
   t.test('as text gives back its bytes, and no other text does', async t => {

@@ -641,6 +641,22 @@ t.test('the actor', async t => {
     t.ok(after.replica.identity.nextDot().time > delta.dot.time)
   })
 
+  t.test('that was years ahead goes on under a new actor once the clock is right', async t => {
+    const disk = new MemoryDisk()
+    const clock = new HandClock()
+    clock.now += 10 * 365 * 86_400_000
+    const { replica } = await openReplica({ disk, clock })
+    await replica.mutate(k, setTo('v'), false)
+    const { actor } = replica.identity
+    await replica.close()
+    clock.now = NOON
+    const after = await openReplica({ disk, clock })
+    t.not(after.replica.identity.actor, actor)
+    const { delta } = await after.replica.mutate(k, setTo('w'), false)
+    t.equal(millisecondsOf(delta.dot.time), NOON, 'others take it')
+    t.equal(valueOf(after.replica), 'w')
+  })
+
   t.test('never names two events alike, whatever the wall clock does', async t => {
     const clock = new HandClock()
     const { replica } = await openReplica({ clock })

@@ -41,7 +41,8 @@ export class CatchUp {
     } catch (error) {
       throw error instanceof HearsayError ? asWrite(error) : error
     }
-    return { ...write, timeoutMs: Math.max(1, timeoutMs - (clock.monoMs() - beganMs)) }
+    const leftMs = timeoutMs - (clock.monoMs() - beganMs)
+    return { ...write, timeoutMs: Math.max(1, Math.floor(leftMs)) }
   }
 
   #isNeeded({ key, operation, level }: Forward): boolean {

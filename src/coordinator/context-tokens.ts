@@ -35,11 +35,11 @@ export class ContextTokens {
     this.#hasher = hasher
   }
 
-  /** Throws `ERR_CONTEXT` where more than a token can hold would have to be named. */
-  seal(key: Uint8Array, row: Row): string {
+  /** `undefined` where more than a token can hold would have to be named. */
+  seal(key: Uint8Array, row: Row): string | undefined {
     const seen = [seenOf(row), seenAlive(row)].map(each => pack(seenFields(each)))
     const fits = seen.find(bytes => bytes.length <= SEEN_BYTES_MAX)
-    if (fits === undefined) throw tooLarge(key)
+    if (fits === undefined) return undefined
     return toBase64Url(concat([this.#tag(key, fits), fits]))
   }
 
@@ -62,7 +62,9 @@ export class ContextTokens {
 
 /** Less than all that was seen, and enough: what is dead already need not be replaced. */
 function seenAlive(row: Row): Seen {
-  return { ...seenOf(row), context: contextOf(row.entries.map(({ dot }) => dot)) }
+  const totals = row.totals.filter(({ total, floor }) => total.time > floor.time)
+  const { marks } = seenOf({ ...row, totals })
+  return { context: contextOf(row.entries.map(({ dot }) => dot)), marks }
 }
 
 function foreign(key: Uint8Array): HearsayError {
@@ -70,13 +72,5 @@ function foreign(key: Uint8Array): HearsayError {
     'ERR_CONTEXT',
     `The context is not one that a read of ${printKey(key)} gave, or it was altered; read the key ` +
       'with siblings and use the context of that read as it is.'
-  )
-}
-
-function tooLarge(key: Uint8Array): HearsayError {
-  return new HearsayError(
-    'ERR_CONTEXT',
-    `What ${printKey(key)} holds is too much for a context of ${TOKEN_CHARACTERS_MAX} characters; ` +
-      'write it without a context.'
   )
 }

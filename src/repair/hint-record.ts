@@ -40,9 +40,10 @@ export function idOf(owner: NodeId, key: Uint8Array, carries: boolean): Uint8Arr
   return concat([utf8(owner), carries ? CARRYING : PLAIN, key])
 }
 
-/** All hints for one owner. */
-export function rangeOf(owner: NodeId): Range {
-  return { from: concat([utf8(owner), PLAIN]), to: concat([utf8(owner), END]) }
+/** All hints for one owner, or those after one of them. */
+export function rangeOf(owner: NodeId, after?: Uint8Array): Range {
+  const from = after === undefined ? concat([utf8(owner), PLAIN]) : concat([after, PLAIN])
+  return { from, to: concat([utf8(owner), END]) }
 }
 
 export function readHint(id: Uint8Array, value: Uint8Array): Hint | undefined {

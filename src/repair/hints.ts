@@ -91,7 +91,7 @@ const TURN_MS = 5_000
 /** A store may need room for each removal: all of them in one commit might not fit any more. */
 const REMOVALS_A_COMMIT = 1_000
 const DEADLINE_MS = 5_000
-/** Keys for which something is being kept at this moment. */
+/** Writes that are being kept at this moment. */
 const KEEPING_MAX = 1_024
 
 export class Hints {
@@ -103,6 +103,9 @@ export class Hints {
   readonly #index = new HintIndex()
   /** By key: what is kept of one key is kept one after the other. */
   readonly #keeping = new Map<string, Promise<unknown>>()
+  #waiting = 0
+  /** By owner: the hint up to which it was asked, where it refused some, so that they hold up no others. */
+  readonly #askedTo = new Map<NodeId, Uint8Array>()
   #sequence = 0
   /** Under which view the hints that carry a row were last addressed. */
   #addressedUnder: string | undefined
@@ -141,14 +144,16 @@ export class Hints {
   async keep(keeping: Keeping): Promise<Row> {
     const name = nameOf(keeping.key)
     const before = this.#keeping.get(name)
-    if (before === undefined && this.#keeping.size >= KEEPING_MAX) throw noRoom()
+    if (this.#waiting >= KEEPING_MAX) throw noRoom()
     const now = () => this.#keep(keeping)
     // How the one before ended is for its own caller to hear.
     const kept = before === undefined ? now() : before.then(now, now)
     this.#keeping.set(name, kept)
+    this.#waiting++
     try {
       return await kept
     } finally {
+      this.#waiting--
       if (this.#keeping.get(name) === kept) this.#keeping.delete(name)
     }
   }
@@ -191,6 +196,9 @@ export class Hints {
     const hints = owners.map(owner => this.#write(owner, key, bytes))
     if (!this.#hasRoom(hints)) throw noRoom()
     await this.#commit(hints, flush)
+    const now = this.#ownersOf(key)
+    // The view may have changed while it waited.
+    if (!owners.every(owner => now.includes(owner))) this.#addressedUnder = undefined
     return row
   }
 
@@ -238,6 +246,7 @@ export class Hints {
     const { membership, store, log } = this.#components
     const { fingerprint } = membership.view
     if (this.#addressedUnder === fingerprint) return
+    this.#addressedUnder = fingerprint
     let left = 0
     for (const { id } of [...this.#index.carrying()]) {
       const value = store.get('hints', id)
@@ -250,7 +259,7 @@ export class Hints {
         log.warn('hint-not-readdressed', { owner: hint?.owner, error: String(error) })
       }
     }
-    if (left === 0) this.#addressedUnder = fingerprint
+    if (left > 0) this.#addressedUnder = undefined
   }
 
   async #handOver(hint: Hint): Promise<void> {
@@ -286,7 +295,11 @@ export class Hints {
     const { membership, meter, log } = this.#components
     const batch = this.#take(owner)
     const items = batch.flatMap(({ item }) => item ?? [])
-    if (batch.length === 0) return undefined
+    if (batch.length === 0) {
+      // The next turn begins at the front again.
+      this.#askedTo.delete(owner)
+      return undefined
+    }
     try {
       const request = encodeApply({ flush: false, items })
       const answer = await membership.ask(owner, 'apply', request, {
@@ -299,7 +312,8 @@ export class Hints {
       const done = batch.filter(({ item }) => item === undefined || !refused.has(item))
       meter.count('hints.replayed', items.length - refused.size)
       const removed = await this.#remove(done.map(({ hint }) => hint))
-      if (removed === 0 || refused.size > 0) return undefined
+      if (refused.size > 0) this.#askedTo.set(owner, (batch.at(-1) as { hint: Hint }).hint.id)
+      else if (removed === 0) return undefined
       const bytes = items.reduce((sum, item) => sum + item.bytes.length, 0)
       return { rows: items.length, bytes }
     } catch (error) {
@@ -311,7 +325,7 @@ export class Hints {
   #take(owner: NodeId): { hint: Hint; item: ApplyItem | undefined }[] {
     const batch = []
     let bytes = 0
-    for (const hint of this.#all(rangeOf(owner))) {
+    for (const hint of this.#all(rangeOf(owner, this.#askedTo.get(owner)))) {
       const item = this.#itemOf(hint)
       // What is lost here or still on its way may come back: its hint waits.
       if (item === 'unknown') continue

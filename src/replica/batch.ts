@@ -213,5 +213,21 @@ export function timeOfChange(change: Row | Delta | undefined) {
 
 /** What a waiting change keeps in memory, beyond what its caller keeps anyway. */
 export function sizeOf(change: Change): number {
-  return change.kind === 'operation' ? 0 : change.bytes.length
+  return change.kind === 'operation' ? sizeOfOperation(change.operation) : change.bytes.length
+}
+
+function sizeOfOperation(operation: Operation): number {
+  const lengths = (all: readonly Uint8Array[]) => all.reduce((sum, { length }) => sum + length, 0)
+  switch (operation.do) {
+    case 'put':
+      return operation.value.length
+    case 'set-add':
+    case 'set-remove':
+    case 'map-delete':
+      return lengths(operation.fields)
+    case 'map-set':
+      return lengths(operation.pairs.flat())
+    default:
+      return 0
+  }
 }

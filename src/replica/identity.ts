@@ -5,7 +5,7 @@
  * on under a new random actor; so does one found damaged or rolled back, by `rotate`.
  */
 import { actorOf, isActor, printActor, type Actor, type Dot } from '../lattice/dot.ts'
-import { isTime, observe, tick, TIME_ZERO, type Time } from '../lattice/hlc.ts'
+import { isTime, millisecondsOf, observe, tick, TIME_ZERO, type Time } from '../lattice/hlc.ts'
 import type { Clock, Log, Random, Store } from '../ports.ts'
 import { utf8 } from '../util/bytes.ts'
 import { isTuple, pack, unpack } from '../util/msgpack.ts'
@@ -31,6 +31,8 @@ interface Saved {
 }
 
 const KEY = utf8('identity')
+/** A saved time that is further ahead is given up at a start: the wall clock would take too long. */
+const AHEAD_MS_MAX = 24 * 3_600_000
 
 export class Identity {
   readonly #components: IdentityComponents
@@ -61,8 +63,14 @@ export class Identity {
   async open(): Promise<Distrust | undefined> {
     const { store } = this.#components
     const saved = readSaved(store.get('meta', KEY))
-    this.#time = saved?.time ?? TIME_ZERO
     const reason = this.doubt
+    this.#time = saved?.time ?? TIME_ZERO
+    if (millisecondsOf(this.#time) > this.#components.clock.wallMs() + AHEAD_MS_MAX) {
+      // The wall clock was put right. Others refuse such times, and a new actor needs none of them.
+      this.#time = TIME_ZERO
+      await this.rotate(reason ?? 'clock-was-ahead')
+      return reason
+    }
     if (saved !== undefined && reason === undefined) {
       this.#actor = saved.actor
       await this.#save(false)
