@@ -8,10 +8,11 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { createForest, depthFor, SLOTS, type Forest } from '../src/digest/forest.ts'
 import { createJavaScriptForest } from '../src/digest/javascript.ts'
+import { STAGE_BYTES } from '../src/digest/wasm.ts'
 import { concat, hex, utf8 } from '../src/util/bytes.ts'
 import { KEY, modelGroup, modelTree } from './fixtures/digest-model.ts'
 import { officialInput, vectors } from './fixtures/digest-vectors.ts'
-import { implementations, play, script, SLOTS_USED } from './fixtures/digest-script.ts'
+import { builds, implementations, play, script, SLOTS_USED } from './fixtures/digest-script.ts'
 
 const check = <T>(numRuns: number, arbitrary: fc.Arbitrary<T>, law: (value: T) => void) =>
   fc.assert(fc.property(arbitrary, law), { numRuns })
@@ -255,7 +256,7 @@ t.test('memory that grows in the middle of everything loses nothing', async t =>
   t.equal(hex(groups[0]?.root() as Uint8Array), hex(groups[1]?.root() as Uint8Array))
 })
 
-for (const build of ['release', 'scalar', 'debug'] as const) {
+for (const build of builds) {
   t.test(`the ${build} build at the end of its memory`, async t => {
     t.test('refuses, keeps what it has, and goes on when some is given back', async t => {
       const forest = createForest(KEY, { build, arenaBytesMax: 2 ** 20 })
@@ -301,7 +302,8 @@ for (const build of ['release', 'scalar', 'debug'] as const) {
     })
     t.test('needs no more than 16 bytes a row where leaves are full', async t => {
       const rows = 65_536
-      const fixed = 2 ** 18
+      // The stage, and 8 bytes for each slot.
+      const fixed = STAGE_BYTES + 8 * SLOTS
       const forest = createForest(KEY, { build, arenaBytesMax: 16 * rows + fixed })
       const digest = digestOf(0)
       for (let slot = 0; slot < 8; slot++) {
