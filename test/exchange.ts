@@ -438,6 +438,17 @@ t.test('an exchange', async t => {
     }
   })
 
+  t.test('moves the same rows in small messages, which are many and short', async t => {
+    const all = Array.from({ length: 3_000 }, (_, i) => KINDS[i % 10] as Kind)
+    const [large, small] = await Promise.all([pairOf(all), pairOf(all)])
+    const one = await walk(...large)
+    const many = await walk(...small, {}, { size: () => ({ rows: 64, listed: 256 }) })
+    t.ok(same(...small))
+    t.equal(many.rowsDiffered, one.rowsDiffered)
+    t.ok(many.messages > 3 * one.messages, `${many.messages} messages`)
+    t.ok(many.largest < one.largest / 3, `${many.largest} bytes`)
+  })
+
   t.test('goes on while rows change under it', async t => {
     const [here, there] = await pairOf(Array.from({ length: 400 }, (_, i) => KINDS[i % 10] as Kind))
     let n = 0

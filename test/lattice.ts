@@ -11,7 +11,8 @@ import {
   encodeRow,
   newestTimeIn
 } from '../src/lattice/encode.ts'
-import { readPlainRow } from '../src/lattice/encode-plain.ts'
+import { isJustLater, readPlainRow } from '../src/lattice/encode-plain.ts'
+import { newLosers } from '../src/lattice/losers.ts'
 import { millisecondsOf, observe, tick, timeOf, TIME_ZERO } from '../src/lattice/hlc.ts'
 import {
   assign,
@@ -260,6 +261,47 @@ t.test('encoding', async t => {
       }
     })
     t.ok(seen > 100, 'some were')
+  })
+
+  t.test('tells by the bytes of two plain rows that their join is the second', async t => {
+    let seen = 0
+    check(history, steps => {
+      const rows = [...play(steps).rows, ...play(steps.slice(0, 3)).rows].map(encodeRow)
+      const plain = rows.filter(bytes => readPlainRow(bytes) !== undefined)
+      for (const before of plain) {
+        for (const after of plain) {
+          if (!isJustLater(before, after)) continue
+          seen++
+          const joined = join(decodeRow(before) as Row, decodeRow(after) as Row)
+          if (bytesOf(joined) !== hex(after)) throw new Error('another join')
+          if (hex(before) === hex(after)) throw new Error('nothing is later')
+          if (newLosers(decodeRow(before) as Row, joined).length > 0) throw new Error('a loser')
+        }
+      }
+    })
+    t.ok(seen > 100, 'some were')
+    const dot = (i: number, at: number) => ({ actor: actor(i), time: timeOf(at) })
+    const one = joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('a'), dot(0, 5)))
+    const two = joinDelta(one, assign(one, utf8('b'), dot(1, 6)))
+    const gone = joinDelta(one, erase(one, dot(1, 6)))
+    const blind = joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('c'), dot(1, 7)))
+    // Nobody writes such rows: a value that is not the one its dot names, a value that was seen before.
+    const forged = { ...one, entries: [{ dot: dot(0, 5), value: utf8('forged') }] }
+    const undead = { ...two, entries: one.entries }
+    const judged = (before: Row, after: Row) => isJustLater(encodeRow(before), encodeRow(after))
+    t.same([judged(one, two), judged(one, gone)], [true, true])
+    for (const [a, b] of [
+      [one, one],
+      [two, one],
+      [gone, one],
+      [one, blind],
+      [two, blind],
+      [one, forged],
+      [one, undead],
+      [gone, undead]
+    ] as const) {
+      t.notOk(judged(a, b))
+    }
   })
 
   t.test('takes registers of every length and tombstones for plain, and nothing else', async t => {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { LARGE_MESSAGES } from '../src/digest/exchange-budget.ts'
 import { Foreground } from '../src/repair/foreground.ts'
 import { Pace } from '../src/repair/pace.ts'
 import { finish } from '../src/util/sliced.ts'
@@ -54,6 +55,16 @@ t.test('many short works add up to a turn', async t => {
   const { rests, work, pace } = createStage({ busy: true })
   for (let i = 0; i < 4; i++) await pace.run(work(1, 1))
   t.equal(rests.length, 1)
+})
+
+t.test('while clients are served, messages are small and few rows are applied at once', async t => {
+  const { pace, stage } = createStage({ busy: true })
+  const busy = { ...pace.size, atOnce: pace.rowsAtOnce }
+  stage.busy = false
+  const quiet = { ...pace.size, atOnce: pace.rowsAtOnce }
+  t.same(pace.size, LARGE_MESSAGES)
+  for (const what of ['rows', 'listed', 'atOnce'] as const)
+    t.ok(busy[what] * 8 <= quiet[what], what)
 })
 
 t.test('a rest ends when it is aborted', async t => {

@@ -2,7 +2,7 @@
  * How much goes into one message of an exchange, and how much is read for it in one turn: a node has
  * other things to do, and a frame has an end. What does not fit is for a later message.
  */
-import type { RowItem } from './exchange-message.ts'
+import { LISTED_A_MESSAGE, type RowItem } from './exchange-message.ts'
 
 export const ROW_BYTES_A_MESSAGE = 1024 * 1024
 /** Two messages of them fit into the queue of a replica and leave room for what clients write. */
@@ -13,10 +13,26 @@ export const READ_BYTES_A_MESSAGE = 16 * 1024 * 1024
 export const READ_ROWS_A_TURN = 128
 export const READ_BYTES_A_TURN = 1024 * 1024
 
+/** How many rows go into one message: of those that are sent, and of those that are listed. */
+export interface MessageSize {
+  readonly rows: number
+  readonly listed: number
+}
+
+export const LARGE_MESSAGES: MessageSize = { rows: ROWS_A_MESSAGE, listed: LISTED_A_MESSAGE }
+/** A message is read and written in one go: these take a millisecond or two. */
+export const SMALL_MESSAGES: MessageSize = { rows: 512, listed: 4_096 }
+
 /** Takes rows as long as they fit a message; into an empty one everything fits. */
 export class RowBudget {
   readonly rows: RowItem[] = []
+  readonly #rowsMax: number
   #bytes = 0
+
+  /** @param rowsMax at most `ROWS_A_MESSAGE` */
+  constructor(rowsMax = ROWS_A_MESSAGE) {
+    this.#rowsMax = rowsMax
+  }
 
   /** Takes all of these or, when they do not fit any more, none. */
   add(rows: readonly RowItem[]): boolean {
@@ -39,7 +55,7 @@ export class RowBudget {
 
   #fits(rows: number, bytes: number): boolean {
     if (this.rows.length === 0) return true
-    const many = this.rows.length + rows > ROWS_A_MESSAGE
+    const many = this.rows.length + rows > this.#rowsMax
     return !many && this.#bytes + bytes <= ROW_BYTES_A_MESSAGE
   }
 }

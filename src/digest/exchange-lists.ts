@@ -6,7 +6,6 @@ import { concat } from '../util/bytes.ts'
 import type { Sliced } from '../util/sliced.ts'
 import { READ_BYTES_A_MESSAGE } from './exchange-budget.ts'
 import {
-  LISTED_A_MESSAGE,
   LISTS_A_MESSAGE,
   type ExchangeAnswer,
   type Part,
@@ -18,17 +17,15 @@ import { summarize, unexpected, type LeafRow, type PartReader } from './exchange
 /** What went into one message. */
 export interface Listed {
   readonly lists: readonly RowList[]
-  /** Every row of the lists, in order. */
-  readonly rows: readonly ListedRow[]
+  /** Every row of the lists, in order, as it was when it was listed. */
+  readonly rows: readonly LeafRow[]
+  /** Their trees. */
+  readonly trees: readonly number[]
 }
 
-/** Where a row is, and the newest time it had seen when it was listed. */
-export interface ListedRow extends Want {
+/** A row that differs: the newest time here and that of the peer's, `undefined` when it has none. */
+export interface Difference extends Want {
   readonly own: bigint
-}
-
-/** A row that differs, and the newest time of the peer's; `undefined` when the peer has none. */
-export interface Difference extends ListedRow {
   readonly theirs: bigint | undefined
 }
 
@@ -60,8 +57,8 @@ export class Lists {
   }
 
   /** Lists leaves until the message is full. */
-  *list(): Sliced<Listed> {
-    const page = new Page()
+  *list(listedMax: number): Sliced<Listed> {
+    const page = new Page(listedMax)
     let taken = 0
     while (page.open && page.empty < this.#emptyMax && taken < this.#queue.length) {
       const left = yield* this.#listInto(page, this.#queue[taken++] as Part)
@@ -108,19 +105,26 @@ export class Lists {
 /** The lists of one message. */
 class Page implements Listed {
   readonly lists: RowList[] = []
-  readonly rows: ListedRow[] = []
+  readonly rows: LeafRow[] = []
+  readonly trees: number[] = []
   empty = 0
+  readonly #listedMax: number
   #bytes = 0
 
+  constructor(listedMax: number) {
+    this.#listedMax = listedMax
+  }
+
   get open(): boolean {
-    const room = this.lists.length < LISTS_A_MESSAGE && this.rows.length < LISTED_A_MESSAGE
+    const room = this.lists.length < LISTS_A_MESSAGE && this.rows.length < this.#listedMax
     return room && this.#bytes < READ_BYTES_A_MESSAGE
   }
 
   note(tree: number, rows: readonly LeafRow[]): void {
-    for (const { token, newest, bytes } of rows) {
-      this.rows.push({ tree, token, own: newest })
-      this.#bytes += bytes.length
+    for (const row of rows) {
+      this.rows.push(row)
+      this.trees.push(tree)
+      this.#bytes += row.byteLength
     }
   }
 
@@ -135,11 +139,11 @@ function partOf({ tree, depth, leaf, from, to }: RowList): Part {
 }
 
 /** The rows that an answer is about, and what the peer has of them. */
-export function foundIn({ rows }: Listed, { found }: ExchangeAnswer): Difference[] {
+export function foundIn({ rows, trees }: Listed, { found }: ExchangeAnswer): Difference[] {
   if (found.length > rows.length) throw unexpected('finds more rows than were listed')
   return found.map(({ index, newest }) => {
     const row = rows[index]
     if (row === undefined) throw unexpected('finds rows that were not listed')
-    return { ...row, theirs: newest }
+    return { tree: trees[index] as number, token: row.token, own: row.newest, theirs: newest }
   })
 }

@@ -58,8 +58,8 @@ export class Moves {
   }
 
   /** Rows are read when there is a message with room for them: as they are then. */
-  *move(): Sliced<Moved> {
-    const budget = new RowBudget()
+  *move(rowsMax?: number): Sliced<Moved> {
+    const budget = new RowBudget(rowsMax)
     yield* this.#decideInto(budget)
     const compared = budget.rows.length
     const trees = new Set<number>()

@@ -4,7 +4,7 @@
  */
 import { compare } from '../util/bytes.ts'
 import type { Sliced } from '../util/sliced.ts'
-import { RowBudget } from './exchange-budget.ts'
+import { LARGE_MESSAGES, RowBudget, ROWS_A_MESSAGE, type MessageSize } from './exchange-budget.ts'
 import { Comparison } from './exchange-comparison.ts'
 import {
   SUMMARY_BYTES,
@@ -28,10 +28,12 @@ const BLOCKS_A_TURN = 128
 export function* respond(
   own: ExchangeComponents,
   request: ExchangeRequest,
-  joined: readonly RowItem[] = []
+  joined: readonly RowItem[] = [],
+  size: MessageSize = LARGE_MESSAGES
 ): Sliced<ExchangeAnswer> {
   const hashes = yield* compareHashes(own, request)
-  const budget = new RowBudget()
+  // Joins are never left out for want of room in a small message: they were sent to come back.
+  const budget = new RowBudget(Math.max(size.rows, Math.min(joined.length, ROWS_A_MESSAGE)))
   const partial = !joined.every(row => budget.addOne(row))
   const reader = new PartReader(own)
   const wantsDone = yield* fetchInto(budget, reader, request.wants)

@@ -16,10 +16,12 @@ import type { Forest, SlotGroup } from './forest.ts'
 
 export interface LeafRow extends RowItem {
   readonly token: Uint8Array
-  /** 32 bytes. */
-  readonly digest: Uint8Array
   /** The newest time the row has seen. */
   readonly newest: bigint
+  /** Of the row without its key. */
+  readonly byteLength: number
+  /** Writes what is listed of it; see `windowsInto`. */
+  summarizeInto(out: Uint8Array, at: number, salt: number): void
 }
 
 /** The rows of a store. Everything handed out belongs to the caller. */
@@ -65,7 +67,7 @@ export class PartReader {
       if (full && !equal(row.token, (rows.at(-1) as LeafRow).token))
         return { rows, next: row.token }
       rows.push(row)
-      bytes += row.bytes.length
+      bytes += row.byteLength
       this.#rowsRead++
     }
     return { rows, next: undefined }
@@ -95,18 +97,30 @@ export function whole({ tree, depth, leaf }: Leaf): Part {
   return { tree, depth, leaf, from: undefined, to: undefined }
 }
 
+/** Bytes from a place on. */
+interface Bytes {
+  readonly bytes: Uint8Array
+  readonly from: number
+}
+
 /** Writes what is listed of a row. The bits that choose a leaf lie before the window of the token. */
-export function summarizeInto(out: Uint8Array, at: number, row: LeafRow, salt: number): void {
-  const token = 2 + (salt % 3)
-  const digest = salt * WINDOW_BYTES
+export function windowsInto(
+  out: Uint8Array,
+  at: number,
+  salt: number,
+  token: Bytes,
+  digest: Bytes
+): void {
+  const tokenAt = token.from + 2 + (salt % 3)
+  const digestAt = digest.from + salt * WINDOW_BYTES
   for (let i = 0; i < WINDOW_BYTES; i++) {
-    out[at + i] = row.token[token + i] as number
-    out[at + WINDOW_BYTES + i] = row.digest[digest + i] as number
+    out[at + i] = token.bytes[tokenAt + i] as number
+    out[at + WINDOW_BYTES + i] = digest.bytes[digestAt + i] as number
   }
 }
 
 export function summarize(rows: readonly LeafRow[], salt: number): Uint8Array {
   const out = new Uint8Array(rows.length * SUMMARY_BYTES)
-  rows.forEach((row, i) => summarizeInto(out, i * SUMMARY_BYTES, row, salt))
+  rows.forEach((row, i) => row.summarizeInto(out, i * SUMMARY_BYTES, salt))
   return out
 }

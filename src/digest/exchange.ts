@@ -27,6 +27,7 @@
  * short; the next run sees, and compares other parts of the same hashes when it is given another salt.
  */
 import type { Sliced } from '../util/sliced.ts'
+import { LARGE_MESSAGES, type MessageSize } from './exchange-budget.ts'
 import { Comparison } from './exchange-comparison.ts'
 import { Doubts } from './exchange-doubts.ts'
 import { foundIn, Lists, type Listed } from './exchange-lists.ts'
@@ -56,6 +57,8 @@ export interface InitiatorInit {
   readonly salt?: number
   /** @default MESSAGES_MAX */
   readonly messagesMax?: number
+  /** Asked before each message. @default LARGE_MESSAGES */
+  readonly size?: () => MessageSize
 }
 
 /** What the initiator does next. */
@@ -87,7 +90,7 @@ const NOTHING: ExchangeRequest = {
 const NOTHING_ASKED: Asked = {
   level: Infinity,
   blocks: [],
-  listed: { lists: [], rows: [] },
+  listed: { lists: [], rows: [], trees: [] },
   moved: { rows: [], wants: [], streamed: 0, trees: new Set() }
 }
 
@@ -99,6 +102,7 @@ export class Initiator {
   readonly #own: ExchangeComponents
   readonly #salt: number
   readonly #messagesMax: number
+  readonly #size: () => MessageSize
   readonly #comparison: Comparison
   readonly #reader: PartReader
   readonly #walk: Walk
@@ -118,6 +122,7 @@ export class Initiator {
     this.#own = own
     this.#salt = (init.salt ?? 0) % SALTS
     this.#messagesMax = init.messagesMax ?? MESSAGES_MAX
+    this.#size = init.size ?? (() => LARGE_MESSAGES)
     this.#comparison = new Comparison(own, this.#salt)
     this.#reader = new PartReader(own)
     this.#walk = new Walk(this.#comparison)
@@ -179,7 +184,7 @@ export class Initiator {
     if (this.#messages === 0) return this.#send({ root: this.#own.group.root() }, { level: 0 })
     if (this.#asked.size >= IN_FLIGHT_MAX) return { do: 'wait' }
     if (this.#moves.open) {
-      const moved = yield* this.#moves.move()
+      const moved = yield* this.#moves.move(this.#size().rows)
       this.#differed += moved.streamed
       for (const tree of moved.trees) this.#doubts.explain(tree)
       const { rows, wants } = moved
@@ -232,7 +237,7 @@ export class Initiator {
       this.#doubts.compare(suspect.tree)
     }
     if (!this.#lists.open) return waits ? { do: 'wait' } : { do: 'done' }
-    const listed = yield* this.#lists.list()
+    const listed = yield* this.#lists.list(this.#size().listed)
     return this.#send({ lists: listed.lists }, { listed })
   }
 

@@ -8,6 +8,7 @@
  *
  * Not promised: that every such row is told. What is not goes the long way, and gives the same.
  */
+import { equal } from '../util/bytes.ts'
 import type { Time } from './hlc.ts'
 
 export interface PlainRow {
@@ -42,6 +43,44 @@ export function readPlainRow(bytes: Uint8Array): PlainRow | undefined {
   if (!isTombstone && !isOneEntry(bytes, end + 1)) return undefined
   const newest = newestOf(bytes, length / 2)
   return newest === undefined ? undefined : { newest, isTombstone }
+}
+
+/**
+ * Whether the join of two plain rows is the second, byte for byte, and another than the first: it has
+ * seen all that the first one shows, and what it shows the first has not seen.
+ */
+export function isJustLater(before: Uint8Array, after: Uint8Array): boolean {
+  const [old, young] = [partsOf(before), partsOf(after)]
+  const isSeen = old.vector.every(dot => timeIn(young.vector, dot.actor) >= dot.time)
+  if (!isSeen || equal(before, after)) return false
+  const [gone, shown] = [old.entry, young.entry]
+  const isGone = gone === undefined || timeIn(young.vector, gone.actor) >= gone.time
+  const isNew = shown === undefined || timeIn(old.vector, shown.actor) < shown.time
+  const isOther = gone?.time !== shown?.time || gone?.actor !== shown?.actor
+  return isGone && isNew && (isOther || gone === undefined)
+}
+
+interface BareDot {
+  readonly actor: bigint
+  readonly time: bigint
+}
+
+/** Of a plain row. */
+function partsOf(bytes: Uint8Array): { vector: BareDot[]; entry: BareDot | undefined } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const dotAt = (at: number) => ({
+    actor: view.getBigUint64(at + 1),
+    time: view.getBigUint64(at + WIDE_BYTES + 1)
+  })
+  const dots = ((bytes[2] as number) - NONE) / 2
+  const vector = Array.from({ length: dots }, (_, i) => dotAt(3 + 2 * i * WIDE_BYTES))
+  const entryAt = 3 + 2 * dots * WIDE_BYTES + 3
+  return { vector, entry: bytes[entryAt - 2] === ONE ? dotAt(entryAt) : undefined }
+}
+
+/** 0 for an actor that it has seen nothing of. */
+function timeIn(vector: readonly BareDot[], actor: bigint): bigint {
+  return vector.find(dot => dot.actor === actor)?.time ?? 0n
 }
 
 /** The highest time of a vector in normal form: actors ascending, no time of 0. */

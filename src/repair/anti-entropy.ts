@@ -210,7 +210,8 @@ export class AntiEntropy {
     const group = this.#group(from)
     const own = { forest: replica.forest, rows: replica.rows, group }
     // Equal roots prove nothing here: that of the peer is as old as the way of its request was long.
-    return encodeExchangeAnswer(await this.#pace.run(respond(own, request, joined)))
+    const answer = await this.#pace.run(respond(own, request, joined, this.#pace.size))
+    return encodeExchangeAnswer(answer)
   }
 
   /** A peer that does not follow the protocol ends its exchange, and nothing else. */

@@ -131,7 +131,7 @@ export class ExchangeRun {
     const { replica, timers, clock, pace } = this.#components
     const beganMs = clock.monoMs()
     const own = { forest: replica.forest, rows: replica.rows, group: this.#init.group }
-    const walk = new Initiator(own, { salt })
+    const walk = new Initiator(own, { salt, size: () => pace.size })
     for (;;) {
       const over = this.#over
       if (over && this.#flights.size === 0) break

@@ -5,6 +5,7 @@
  *
  * Not promised: that a turn is short where one slice is long.
  */
+import { LARGE_MESSAGES, SMALL_MESSAGES, type MessageSize } from '../digest/exchange-budget.ts'
 import type { Clock, Timers } from '../ports.ts'
 import { sleep } from '../util/sleep.ts'
 import type { Sliced } from '../util/sliced.ts'
@@ -34,7 +35,7 @@ export interface PaceInit {
 }
 
 /** Rows that are applied at once while clients are being served: a few milliseconds with the commit. */
-const BUSY_ROWS = 128
+const BUSY_ROWS = 64
 /** And while nobody is: as many as one message has. */
 const QUIET_ROWS = 4_096
 
@@ -49,6 +50,11 @@ export class Pace {
     this.#components = components
     this.#turnMs = init.turnMs ?? 4
     this.#share = init.share ?? 0.2
+  }
+
+  /** How much goes into one message of an exchange. */
+  get size(): MessageSize {
+    return this.#components.busy() ? SMALL_MESSAGES : LARGE_MESSAGES
   }
 
   /** How many rows may be applied without a rest. */

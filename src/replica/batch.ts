@@ -131,10 +131,11 @@ export class Batch {
     this.quarantined.push(...quarantine.joined(place.id, isDelta, change.bytes))
   }
 
-  /** Stages a row as it came, when that is what its join with nothing would be. */
+  /** Stages a row as it came, when that is what its join with what is here would be. */
   #take(current: Staged, { kind, bytes }: Encoded): boolean {
-    const plain = kind === 'row' && current.isNew ? readPlainRow(bytes) : undefined
-    if (plain === undefined || !this.#components.identity.observe(plain.newest)) return false
+    const plain = kind === 'row' ? readPlainRow(bytes) : undefined
+    if (plain === undefined || !current.isReplacedBy(bytes)) return false
+    if (!this.#components.identity.observe(plain.newest)) return false
     current.stagePlain(plain, bytes)
     return true
   }
@@ -190,7 +191,7 @@ export class Batch {
     const name = nameOf(place.id)
     const known = this.#staged.get(name)
     if (known !== undefined) return known
-    const fresh = new Staged(place, this.#components.rows.read(place))
+    const fresh = new Staged(place, this.#components.rows.hold(place))
     this.#staged.set(name, fresh)
     return fresh
   }

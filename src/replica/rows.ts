@@ -3,19 +3,24 @@
  * check is the beginning of the row digest, the keyed BLAKE3 of key and row that also feeds the
  * Merkle forest: LMDB has no page checksums, so every read of a row proves it.
  */
-import type { LeafReader, LeafRow } from '../digest/exchange-rows.ts'
+import { windowsInto, type LeafReader, type LeafRow } from '../digest/exchange-rows.ts'
 import type { Hasher } from '../digest/forest.ts'
+import { DIGEST_BYTES } from '../digest/limits.ts'
+import { readPlainRow, type PlainRow } from '../lattice/encode-plain.ts'
 import { decodeRow, encodeRowAfter, newestTimeIn } from '../lattice/encode.ts'
 import type { Row } from '../lattice/row.ts'
 import type { Range, Store } from '../ports.ts'
-import { DIGEST_BYTES } from '../digest/limits.ts'
 import {
+  isRowKey,
+  keyIn,
   leafRange,
   parseRowKey,
   rowKey,
+  slotIn,
+  SLOT_BYTES,
+  tokenIn,
   tokenRange,
-  TOKEN_BYTES,
-  type RowKey
+  TOKEN_BYTES
 } from '../ring/row-key.ts'
 import { slotOf } from '../ring/slot.ts'
 import { compare, equal } from '../util/bytes.ts'
@@ -35,6 +40,14 @@ export interface Stored {
   readonly digest: Uint8Array
 }
 
+/** A row that was read and proven, and is decoded only where its bytes do not tell that it is plain. */
+export interface Held {
+  readonly bytes: Uint8Array
+  readonly digest: Uint8Array
+  readonly plain: PlainRow | undefined
+  readonly row: Row | undefined
+}
+
 /** What is stored of a row, and its digest. */
 export interface Sealed {
   readonly value: Uint8Array
@@ -52,12 +65,14 @@ interface Keyed {
   readonly bytes: Uint8Array
 }
 
-/** A row as it was found, with its digest if its check holds. */
+/** A row as it was found, and its digest among those of others. */
 interface Checked {
-  readonly parsed: RowKey
   readonly id: Uint8Array
   readonly value: Uint8Array
-  readonly digest: Uint8Array | undefined
+  readonly digests: Uint8Array
+  readonly at: number
+  /** Whether its check holds. */
+  readonly isSound: boolean
 }
 
 /** A row as it lies on disk, proven or not. */
@@ -92,21 +107,39 @@ const SCRATCH_BYTES = 64 * 1024
 const READ_ROWS = 64
 const READ_BYTES = 256 * 1024
 
+/** Rows are compared by the thousand and few are sent: views are made of those that need them. */
 class ListedRow implements LeafRow {
-  readonly key: Uint8Array
-  readonly token: Uint8Array
-  readonly bytes: Uint8Array
-  readonly digest: Uint8Array
+  readonly #row: Checked
+  #key: Uint8Array | undefined
+  #bytes: Uint8Array | undefined
 
-  constructor({ key, token }: RowKey, bytes: Uint8Array, digest: Uint8Array) {
-    this.key = key
-    this.token = token
-    this.bytes = bytes
-    this.digest = digest
+  constructor(row: Checked) {
+    this.#row = row
+  }
+
+  get key(): Uint8Array {
+    return (this.#key ??= keyIn(this.#row.id))
+  }
+
+  get token(): Uint8Array {
+    return tokenIn(this.#row.id)
+  }
+
+  get bytes(): Uint8Array {
+    return (this.#bytes ??= this.#row.value.subarray(CHECK_BYTES))
+  }
+
+  get byteLength(): number {
+    return this.#row.value.length - CHECK_BYTES
   }
 
   get newest(): bigint {
     return newestTimeIn(this.bytes) ?? 0n
+  }
+
+  summarizeInto(out: Uint8Array, at: number, salt: number): void {
+    const { id, digests, at: from } = this.#row
+    windowsInto(out, at, salt, { bytes: id, from: SLOT_BYTES }, { bytes: digests, from })
   }
 }
 
@@ -144,6 +177,19 @@ export class Rows implements LeafReader {
     return value && this.#prove(place.key, place.id, value)
   }
 
+  /** As `read`, in a part of the time where the row is plain. */
+  hold(place: Place): Held | undefined {
+    const value = this.#store.get('rows', place.id)
+    const digest = value && this.#check(place.key, place.id, value)
+    if (!value || !digest) return undefined
+    const bytes = value.subarray(CHECK_BYTES)
+    const plain = readPlainRow(bytes)
+    const row = plain === undefined ? decodeRow(bytes) : undefined
+    if (plain !== undefined || row !== undefined) return { bytes, digest, plain, row }
+    this.#onDamage({ id: place.id, value })
+    return undefined
+  }
+
   encode(key: Uint8Array, row: Row): Encoded {
     const value = encodeRowAfter(CHECK_BYTES, row)
     const bytes = value.subarray(CHECK_BYTES)
@@ -152,15 +198,19 @@ export class Rows implements LeafReader {
     return { value, bytes, digest }
   }
 
-  /** What to store for rows that are encoded already; their bytes are copied. */
+  /** What to store for rows that are encoded already: copies, in one piece of memory for all. */
   seal(rows: readonly Keyed[]): Sealed[] {
     const digests = this.#digestAll(rows)
+    const length = rows.reduce((sum, { bytes }) => sum + CHECK_BYTES + bytes.length, 0)
+    const values = new Uint8Array(length)
+    let end = 0
     return rows.map(({ bytes }, i) => {
       const digest = digests.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES)
-      const value = new Uint8Array(CHECK_BYTES + bytes.length)
-      value.set(digest.subarray(0, CHECK_BYTES))
-      value.set(bytes, CHECK_BYTES)
-      return { value, digest }
+      const from = end
+      for (let k = 0; k < CHECK_BYTES; k++) values[from + k] = digest[k] as number
+      values.set(bytes, from + CHECK_BYTES)
+      end = from + CHECK_BYTES + bytes.length
+      return { value: values.subarray(from, end), digest }
     })
   }
 
@@ -175,8 +225,8 @@ export class Rows implements LeafReader {
 
   /** As `scan`, without decoding: what the trees need. */
   *digests(range: Range): Iterable<{ slot: number; token: Uint8Array; digest: Uint8Array }> {
-    for (const { parsed, digest } of this.#checked(range)) {
-      if (digest) yield { slot: parsed.slot, token: parsed.token, digest }
+    for (const row of this.#checked(range)) {
+      if (row.isSound) yield { slot: slotIn(row.id), token: tokenIn(row.id), digest: digestOf(row) }
     }
   }
 
@@ -185,11 +235,12 @@ export class Rows implements LeafReader {
    * where its key belongs: one that does not is never found by its key, so it is as good as lost.
    */
   *inspect(range: Range): Iterable<Inspected> {
-    for (const { parsed, id, value, digest } of this.#checked(range)) {
-      const { token, key } = parsed
-      const isHome = digest !== undefined && equal(this.locate(key).id, id)
-      if (digest !== undefined && !isHome) this.#onDamage({ id, value })
-      yield { id, token, bytes: id.length + value.length, digest: isHome ? digest : undefined }
+    for (const row of this.#checked(range)) {
+      const { id, value, isSound } = row
+      const isHome = isSound && equal(this.locate(keyIn(id)).id, id)
+      if (isSound && !isHome) this.#onDamage({ id, value })
+      const digest = isHome ? digestOf(row) : undefined
+      yield { id, token: tokenIn(id), bytes: id.length + value.length, digest }
     }
   }
 
@@ -205,20 +256,17 @@ export class Rows implements LeafReader {
 
   /** Proven rows. Decoding one takes longer than all the rest, so it is left until it is needed. */
   *#listed(range: Range): Iterable<LeafRow> {
-    for (const { parsed, value, digest } of this.#checked(range)) {
-      if (digest) yield new ListedRow(parsed, value.subarray(CHECK_BYTES), digest)
-    }
+    for (const row of this.#checked(range)) if (row.isSound) yield new ListedRow(row)
   }
 
   /** Every row of a range: a few are read ahead and hashed together. */
   *#checked(range: Range): Iterable<Checked> {
-    let read: Omit<Checked, 'digest'>[] = []
+    let read: (readonly [id: Uint8Array, value: Uint8Array])[] = []
     let bytes = 0
-    for (const [id, value] of this.#store.range('rows', range)) {
-      const parsed = parseRowKey(id)
-      if (parsed === undefined) continue
-      read.push({ parsed, id, value })
-      bytes += value.length
+    for (const pair of this.#store.range('rows', range)) {
+      if (!isRowKey(pair[0])) continue
+      read.push(pair)
+      bytes += pair[1].length
       if (read.length < READ_ROWS && bytes < READ_BYTES) continue
       yield* this.#checkAll(read)
       read = []
@@ -227,15 +275,15 @@ export class Rows implements LeafReader {
     if (read.length > 0) yield* this.#checkAll(read)
   }
 
-  #checkAll(read: readonly Omit<Checked, 'digest'>[]): Checked[] {
+  #checkAll(read: readonly (readonly [id: Uint8Array, value: Uint8Array])[]): Checked[] {
     const digests = this.#digestAll(
-      read.map(({ parsed, value }) => ({ key: parsed.key, bytes: value.subarray(CHECK_BYTES) }))
+      read.map(([id, value]) => ({ key: keyIn(id), bytes: value.subarray(CHECK_BYTES) }))
     )
-    return read.map((row, i) => {
-      const digest = digests.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES)
-      if (isHeadOf(digest, row.value)) return { ...row, digest }
-      this.#onDamage({ id: row.id, value: row.value })
-      return { ...row, digest: undefined }
+    return read.map(([id, value], i) => {
+      const at = i * DIGEST_BYTES
+      const isSound = isHeadOf(digests, at, value)
+      if (!isSound) this.#onDamage({ id, value })
+      return { id, value, digests, at, isSound }
     })
   }
 
@@ -252,7 +300,7 @@ export class Rows implements LeafReader {
   /** The digest of a row whose check holds. */
   #check(key: Uint8Array, id: Uint8Array, value: Uint8Array): Uint8Array | undefined {
     const digest = this.#digest(key, value.subarray(CHECK_BYTES))
-    if (isHeadOf(digest, value)) return digest
+    if (isHeadOf(digest, 0, value)) return digest
     this.#onDamage({ id, value })
     return undefined
   }
@@ -291,8 +339,13 @@ function writeHashed(out: Uint8Array, at: number, key: Uint8Array, bytes: Uint8A
   out.set(bytes, at + HEAD_BYTES + key.length)
 }
 
-/** Whether a stored row begins with the check of its digest. */
-function isHeadOf(digest: Uint8Array, value: Uint8Array): boolean {
-  for (let i = 0; i < CHECK_BYTES; i++) if (digest[i] !== value[i]) return false
+/** Whether a stored row begins with the check of the digest at `at`. */
+function isHeadOf(digests: Uint8Array, at: number, value: Uint8Array): boolean {
+  for (let i = 0; i < CHECK_BYTES; i++) if (digests[at + i] !== value[i]) return false
   return true
+}
+
+/** A view. */
+function digestOf({ digests, at }: Checked): Uint8Array {
+  return digests.subarray(at, at + DIGEST_BYTES)
 }

@@ -4,9 +4,9 @@
  * it is hashed with the others of its batch.
  */
 import { decodeRow } from '../lattice/encode.ts'
-import type { PlainRow } from '../lattice/encode-plain.ts'
+import { isJustLater, type PlainRow } from '../lattice/encode-plain.ts'
 import { ROW_EMPTY, type Row } from '../lattice/row.ts'
-import type { Encoded, Place, Sealed, Stored } from './rows.ts'
+import type { Encoded, Held, Place, Sealed } from './rows.ts'
 import { isTombstone } from './tombstones.ts'
 
 const EMPTY = new Uint8Array()
@@ -17,6 +17,7 @@ export class Staged {
   readonly before: Uint8Array | undefined
   /** Who is answered once it is committed. */
   readonly settles: (() => void)[] = []
+  readonly #isPlain: boolean
   readonly #wasTombstone: boolean
   #isTombstone: boolean
   #row: Row | undefined
@@ -25,12 +26,13 @@ export class Staged {
   #value: Uint8Array | undefined
   #isSealed = true
 
-  constructor(place: Place, stored: Stored | undefined) {
+  constructor(place: Place, held: Held | undefined) {
     this.place = place
-    this.before = stored?.digest
-    this.#row = stored === undefined ? ROW_EMPTY : stored.row
-    this.#bytes = stored?.bytes ?? EMPTY
-    this.#wasTombstone = this.#isTombstone = isTombstone(this.#row)
+    this.before = held?.digest
+    this.#row = held === undefined ? ROW_EMPTY : held.row
+    this.#bytes = held?.bytes ?? EMPTY
+    this.#isPlain = held?.plain !== undefined
+    this.#wasTombstone = this.#isTombstone = held?.plain?.isTombstone ?? isTombstone(this.row)
   }
 
   get key(): Uint8Array {
@@ -56,9 +58,10 @@ export class Staged {
     return this.#value
   }
 
-  /** True while nothing is stored of the row, and nothing was staged. */
-  get isNew(): boolean {
-    return this.isSealed && this.before === undefined && this.#value === undefined
+  /** Whether its join with a plain row is that row. */
+  isReplacedBy(bytes: Uint8Array): boolean {
+    if (!this.#isSealed || this.#value !== undefined) return false
+    return this.before === undefined || (this.#isPlain && isJustLater(this.#bytes, bytes))
   }
 
   /** False for what was staged as it came and is not hashed yet. */
@@ -78,7 +81,7 @@ export class Staged {
     this.seal(encoded)
   }
 
-  /** Stages a whole row of which nothing is held, in its canonical bytes. To be sealed. */
+  /** Stages a row that replaces what was here, in its canonical bytes. To be sealed. */
   stagePlain({ isTombstone }: PlainRow, bytes: Uint8Array): void {
     this.#row = undefined
     this.#isTombstone = isTombstone

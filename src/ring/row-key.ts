@@ -8,7 +8,8 @@ import { SLOTS } from './slot.ts'
 export const KEY_BYTES_MAX = 1_024
 export const TOKEN_BYTES = 8
 
-const SLOT_BYTES = 2
+/** Before the token. */
+export const SLOT_BYTES = 2
 const HEAD_BYTES = SLOT_BYTES + TOKEN_BYTES
 const DEPTH_MAX = 16
 
@@ -35,10 +36,28 @@ export function rowKey(slot: number, token: Uint8Array, key: Uint8Array): Uint8A
 
 /** `undefined` for what `rowKey` did not make. `token` and `key` are views of the bytes given. */
 export function parseRowKey(bytes: Uint8Array): RowKey | undefined {
-  if (bytes.length <= HEAD_BYTES || bytes.length > HEAD_BYTES + KEY_BYTES_MAX) return undefined
-  const slot = ((bytes[0] as number) << 8) | (bytes[1] as number)
-  if (slot >= SLOTS) return undefined
-  return { slot, token: bytes.subarray(SLOT_BYTES, HEAD_BYTES), key: bytes.subarray(HEAD_BYTES) }
+  if (!isRowKey(bytes)) return undefined
+  return { slot: slotIn(bytes), token: tokenIn(bytes), key: keyIn(bytes) }
+}
+
+/** Whether `rowKey` may have made it: then the next three say of what. */
+export function isRowKey(bytes: Uint8Array): boolean {
+  const isLong = bytes.length > HEAD_BYTES && bytes.length <= HEAD_BYTES + KEY_BYTES_MAX
+  return isLong && slotIn(bytes) < SLOTS
+}
+
+export function slotIn(bytes: Uint8Array): number {
+  return ((bytes[0] as number) << 8) | (bytes[1] as number)
+}
+
+/** A view. */
+export function tokenIn(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(SLOT_BYTES, HEAD_BYTES)
+}
+
+/** A view. */
+export function keyIn(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(HEAD_BYTES)
 }
 
 /** Every row of a slot. */
