@@ -6,8 +6,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { blake3 } from '@noble/hashes/blake3.js'
 import t, { type Test } from 'tap'
+import { ours } from '../bench/digest/ours.js'
 import { PeerTree } from '../bench/digest/peer-tree.js'
 import { loadPeer, loadPeers } from '../bench/digest/peers.js'
+import { withTree } from '../bench/digest/pipeline.js'
 import { cases as digestCases } from '../bench/digest.js'
 import { built } from '../bench/exchange/built.js'
 import { replay } from '../bench/exchange/hints.js'
@@ -236,6 +238,24 @@ t.test('every peer hashes what it is said to hash', async t => {
     leaf?.(row, leaves, 8)
     if (leaf !== undefined) t.equal(hex(leaves.subarray(8)), hex(hash(row)), `a row of ${name}`)
   }
+})
+
+t.test('the pipeline of crypto.hash has the tree of hashtree, or is absent', async t => {
+  const nodes = () => {}
+  const peer = { name: 'crypto.hash', nodes: () => t.fail('its own tree was built') }
+  t.equal(withTree(peer, { name: 'hashtree', nodes }).nodes, nodes)
+  for (const hashtree of [undefined, { name: 'hashtree', absent: 'not installed' }]) {
+    t.match(withTree(peer, hashtree), { name: 'crypto.hash', absent: /hashtree/, nodes: undefined })
+  }
+  const other = { name: 'noble', nodes }
+  t.equal(withTree(other, undefined), other)
+})
+
+t.test('a machine without SIMD has no widths to compare', async t => {
+  const names = async (lanes: 8 | 4 | 1) =>
+    (await ours({ lanes, vector: false })).map(({ name }) => name)
+  t.same(await names(1), ['ours', 'ours-scalar', 'twin'])
+  t.same(await names(4), ['ours', 'ours-8', 'ours-4', 'ours-scalar', 'twin'])
 })
 
 t.test('a package that cannot be loaded is absent and says why', async t => {

@@ -1,6 +1,6 @@
 /**
  * The contenders of this project, from the package as it is built: `ours` as a node would choose to
- * hash on this machine, and in every width.
+ * hash on this machine, and in every width that it has.
  */
 import { existsSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
@@ -39,12 +39,7 @@ export async function ours(chosen) {
   const { createJavaScriptForest } = await load('javascript')
   const { createJavaScriptTree } = await load('javascript-hash-tree')
   /** @type {[string, import('../../src/digest/wasm.ts').CoreInit][]} */
-  const builds = [
-    ['ours', chosen],
-    ['ours-8', { ...chosen, lanes: 8 }],
-    ['ours-4', { ...chosen, lanes: 4 }],
-    ['ours-scalar', { build: 'scalar' }]
-  ]
+  const builds = [['ours', chosen], ...widths(chosen), ['ours-scalar', { build: 'scalar' }]]
   return [
     ...builds.map(([name, init]) => ({
       name,
@@ -56,6 +51,20 @@ export async function ours(chosen) {
       hasher: createJavaScriptForest(KEY),
       tree: once(() => createJavaScriptTree(KEY, LEAVES))
     }
+  ]
+}
+
+/**
+ * In every width, where there is SIMD: without it all would be the scalar build.
+ *
+ * @param {import('../../src/digest/wasm.ts').Kernels} chosen
+ * @returns {[string, import('../../src/digest/wasm.ts').CoreInit][]}
+ */
+function widths(chosen) {
+  if (chosen.lanes === 1) return []
+  return [
+    ['ours-8', { ...chosen, lanes: 8 }],
+    ['ours-4', { ...chosen, lanes: 4 }]
   ]
 }
 

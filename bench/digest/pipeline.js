@@ -1,7 +1,7 @@
 /**
  * The whole way: a million rows of 100 bytes are hashed, and a tree is built over their hashes. The
- * hashes of others have to be bytes for that. `crypto.hash` leaves the tree to hashtree, where it is
- * installed: there is no faster way to the root with SHA-256.
+ * hashes of others have to be bytes for that. `crypto.hash` leaves the tree to hashtree, for there is
+ * no faster way to the root with SHA-256; where that is not installed, `crypto.hash` is absent, too.
  */
 import { apart, packed } from './inputs.js'
 import { LEAVES } from './ours.js'
@@ -20,18 +20,26 @@ export function pipelineCase(own, peers) {
   const part = Math.floor(LEAVES * PART)
   const rows = apart({ rows: batch.rows, offsets: batch.offsets.subarray(0, part + 1) })
   const shared = peerTreeOf(LEAVES)
-  const nodes = peers.find(peer => peer.name === 'hashtree')?.nodes
+  const hashtree = peers.find(peer => peer.name === 'hashtree')
   return {
     name: `pipeline-${LEAVES}x${ROW_BYTES}`,
     contenders: [
       ...own.map(({ name, tree: create }) => ownPipeline(name, create(), batch)),
-      ...peers.flatMap(peer => {
-        const fastest =
-          peer.name === 'crypto.hash' && nodes !== undefined ? { ...peer, nodes } : peer
-        return peerPipeline(fastest, shared, rows)
-      })
+      ...peers.flatMap(peer => peerPipeline(withTree(peer, hashtree), shared, rows))
     ]
   }
+}
+
+/**
+ * @param {import('./peers.js').Peer} peer
+ * @param {import('./peers.js').Peer | undefined} hashtree
+ * @returns {import('./peers.js').Peer}
+ */
+export function withTree(peer, hashtree) {
+  if (peer.name !== 'crypto.hash') return peer
+  const { nodes } = hashtree ?? {}
+  if (nodes !== undefined) return { ...peer, nodes }
+  return { name: peer.name, absent: 'hashtree is, to which it leaves the tree' }
 }
 
 /**
