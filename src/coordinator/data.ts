@@ -89,7 +89,7 @@ export class Data {
     const { context, ttlMs, expiresAt, ...rest } = options
     const key = checkKey(given)
     const expiry = checkExpiry({ ttlMs, expiresAt }, this.#nowMs)
-    const operation = { value: checkValue(value), ...expiry, ...this.#seen(key, context) }
+    const operation = { value: checkValue(key, value), ...expiry, ...this.#seen(key, context) }
     return written(await this.#write(key, { do: 'put', ...operation }, rest))
   }
 
@@ -99,9 +99,10 @@ export class Data {
     return this.#change(key, { do: 'delete', ...this.#seen(key, context) }, rest)
   }
 
-  async increment(key: Bytes, by: number | bigint, options: WriteOptions): Promise<CountResult> {
-    const operation = { do: 'increment' as const, by: checkBy(by) }
-    const result = await this.#write(checkKey(key), operation, options)
+  async increment(given: Bytes, by: number | bigint, options: WriteOptions): Promise<CountResult> {
+    const key = checkKey(given)
+    const operation = { do: 'increment' as const, by: checkBy(key, by) }
+    const result = await this.#write(key, operation, options)
     return { ...written(result), value: result.number }
   }
 
@@ -119,21 +120,23 @@ export class Data {
   }
 
   async setAdd(
-    key: Bytes,
+    given: Bytes,
     members: Bytes | readonly Bytes[],
     options: WriteOptions
   ): Promise<ChangeResult> {
-    const fields = checkItems('member', members)
-    return this.#change(checkKey(key), { do: 'set-add', fields }, options)
+    const key = checkKey(given)
+    const fields = checkItems(key, 'member', members)
+    return this.#change(key, { do: 'set-add', fields }, options)
   }
 
   async setRemove(
-    key: Bytes,
+    given: Bytes,
     members: Bytes | readonly Bytes[],
     options: WriteOptions
   ): Promise<ChangeResult> {
-    const fields = checkItems('member', members)
-    return this.#change(checkKey(key), { do: 'set-remove', fields }, options)
+    const key = checkKey(given)
+    const fields = checkItems(key, 'member', members)
+    return this.#change(key, { do: 'set-remove', fields }, options)
   }
 
   async setMembers(key: Bytes, options: ReadOptions): Promise<Uint8Array[] | undefined> {
@@ -142,7 +145,7 @@ export class Data {
   }
 
   async setHas(key: Bytes, given: Bytes, options: ReadOptions): Promise<boolean> {
-    const [member] = checkItems('member', given) as [Uint8Array]
+    const [member] = checkItems(checkKey(key), 'member', given) as [Uint8Array]
     return this.#reading(
       key,
       options,
@@ -151,22 +154,23 @@ export class Data {
     )
   }
 
-  async mapSet(key: Bytes, fields: Fields, options: WriteOptions): Promise<ChangeResult> {
-    const pairs = checkFields(fields)
-    return this.#change(checkKey(key), { do: 'map-set', pairs }, options)
+  async mapSet(given: Bytes, fields: Fields, options: WriteOptions): Promise<ChangeResult> {
+    const key = checkKey(given)
+    return this.#change(key, { do: 'map-set', pairs: checkFields(key, fields) }, options)
   }
 
   async mapDelete(
-    key: Bytes,
+    given: Bytes,
     fields: Bytes | readonly Bytes[],
     options: WriteOptions
   ): Promise<ChangeResult> {
-    const operation = { do: 'map-delete' as const, fields: checkItems('field', fields) }
-    return this.#change(checkKey(key), operation, options)
+    const key = checkKey(given)
+    const operation = { do: 'map-delete' as const, fields: checkItems(key, 'field', fields) }
+    return this.#change(key, operation, options)
   }
 
   async mapGet(key: Bytes, given: Bytes, options: ReadOptions): Promise<Uint8Array | undefined> {
-    const [field] = checkItems('field', given) as [Uint8Array]
+    const [field] = checkItems(checkKey(key), 'field', given) as [Uint8Array]
     const value = await this.#reading(
       key,
       options,

@@ -3,41 +3,46 @@ import { HearsayError } from '../errors.ts'
 import { isInRange } from '../lattice/kinds.ts'
 import { OPERATION_ITEMS_MAX, type Pair } from '../lattice/operation.ts'
 import type { Bytes, ExpiryOptions, Fields } from '../options.ts'
-import { ROW_BYTES_MAX, rowSizeError } from '../replica/refusals.ts'
+import { printKey, ROW_BYTES_MAX, rowSizeError } from '../replica/refusals.ts'
 import { bytesOf } from './request.ts'
 
 /** The last instant that JavaScript's dates know. */
 const INSTANT_MS_MAX = 8_640_000_000_000_000
 
 /** Copies. One may be given without a list. */
-export function checkItems(what: string, given: Bytes | readonly Bytes[]): Uint8Array[] {
+export function checkItems(
+  key: Uint8Array,
+  what: string,
+  given: Bytes | readonly Bytes[]
+): Uint8Array[] {
   const isOne = typeof given === 'string' || given instanceof Uint8Array
   if (!isOne && !Array.isArray(given)) {
     throw argument(`${what}s have to be a list of strings or Uint8Arrays, or one of them.`)
   }
   const items = (isOne ? [given] : (given as Bytes[])).map(item => bytesOf(what, item))
   checkCount(what, items.length)
-  checkSize(items)
+  checkSize(key, items)
   return items
 }
 
 /** Copies, from an object or from pairs. */
-export function checkFields(given: Fields): Pair[] {
+export function checkFields(key: Uint8Array, given: Fields): Pair[] {
   if (typeof given !== 'object' || given === null || given instanceof Uint8Array) {
     throw argument('Fields have to be an object, a Map or a list of pairs.')
   }
   const pairs = [...(Symbol.iterator in given ? given : Object.entries(given))].map(pairOf)
   checkCount('field', pairs.length)
-  checkSize(pairs.flat())
+  checkSize(key, pairs.flat())
   return pairs
 }
 
-export function checkBy(by: number | bigint): bigint {
+export function checkBy(key: Uint8Array, by: number | bigint): bigint {
   if (typeof by === 'bigint' ? isInRange(by) : Number.isSafeInteger(by)) return BigInt(by)
   const shown = typeof by === 'number' || typeof by === 'bigint' ? String(by) : typeof by
   throw new HearsayError(
     'ERR_NUMBER',
-    `A counter is changed by a whole number (above 2^53 as a bigint, at most 64 bits), not ${shown}.`
+    `The counter ${printKey(key)} is changed by a whole number (above 2^53 as a bigint, at most 64 ` +
+      `bits), not ${shown}.`
   )
 }
 
@@ -80,9 +85,9 @@ function checkCount(what: string, count: number): void {
   throw argument(`One call takes at most ${OPERATION_ITEMS_MAX} ${what}s, not ${count}.`)
 }
 
-function checkSize(items: readonly Uint8Array[]): void {
+function checkSize(key: Uint8Array, items: readonly Uint8Array[]): void {
   const bytes = items.reduce((sum, { length }) => sum + length, 0)
-  if (bytes > ROW_BYTES_MAX) throw rowSizeError(bytes)
+  if (bytes > ROW_BYTES_MAX) throw rowSizeError(bytes, key)
 }
 
 function argument(message: string): HearsayError {

@@ -72,6 +72,7 @@ export class Reader {
   async read(request: ReadRequest): Promise<RowRead> {
     const { timers } = this.#components
     const { timeoutMs, signal } = request
+    signal?.throwIfAborted()
     let read = this.#begin(request)
     const onTimeout = () => {
       throw new TimeoutError('read', read.needed, read.acknowledged, timeoutMs)

@@ -47,9 +47,9 @@ export function checkKey(key: Bytes): Uint8Array {
 }
 
 /** The row around the value counts too, and is measured where it is written. */
-export function checkValue(value: Bytes): Uint8Array {
+export function checkValue(key: Uint8Array, value: Bytes): Uint8Array {
   const bytes = bytesOf('value', value)
-  if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length)
+  if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length, key)
   return bytes
 }
 

@@ -110,7 +110,7 @@ export class Batch {
 
   #join(current: Staged, job: Job): void {
     const { place, change } = job
-    if (this.#components.isDamaged(place.id)) throw lostError()
+    if (this.#components.isDamaged(place.id)) throw lostError(place.key)
     if (change.kind === 'operation') {
       const mutation = this.#mutate(current, change.operation)
       current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes, ...mutation }))
@@ -121,7 +121,7 @@ export class Batch {
     if (!this.#take(current, change)) {
       const joined = this.#joined(current.row, change)
       if (typeof joined === 'string') {
-        job.reject(refusalOf(joined))
+        job.reject(refusalOf(joined, place.key))
         this.quarantined.push(...quarantine.add(place.id, joined, isDelta, change.bytes))
         return
       }
@@ -142,7 +142,7 @@ export class Batch {
 
   #mutate(current: Staged, operation: Operation): Mutation {
     const { isWhole, identity, clock, rows } = this.#components
-    if (!isWhole(current.place)) throw lostError()
+    if (!isWhole(current.place)) throw lostError(current.place.key)
     if (current.before === undefined && this.#isLost(current, operation)) {
       throw onlyCopyError(current.place.key)
     }

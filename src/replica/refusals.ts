@@ -65,14 +65,18 @@ function numberMessage(name: string, why: 'text' | 'overflow'): string {
 }
 
 /** Why a row or delta that came in could not be joined. */
-export function refusalOf(reason: Reason): HearsayError {
+export function refusalOf(reason: Reason, key: Uint8Array): HearsayError {
+  const name = printKey(key)
   return reason === 'ahead'
     ? new HearsayError(
         'ERR_CLOCK_SKEW',
-        'The version is too far ahead of the clock of this replica; it is kept aside and tried again. ' +
-          'Set the clocks of all nodes by NTP.'
+        `The version of ${name} is too far ahead of the clock of this replica; it is kept aside and ` +
+          'tried again. Set the clocks of all nodes by NTP.'
       )
-    : new HearsayError('ERR_CORRUPT', 'The row cannot be decoded; it was put in quarantine.')
+    : new HearsayError(
+        'ERR_CORRUPT',
+        `The row of ${name} cannot be decoded; it was put in quarantine.`
+      )
 }
 
 export function onlyCopyError(key: Uint8Array): HearsayError {
@@ -83,10 +87,10 @@ export function onlyCopyError(key: Uint8Array): HearsayError {
   )
 }
 
-export function lostError(): HearsayError {
+export function lostError(key: Uint8Array): HearsayError {
   return new HearsayError(
     'ERR_CORRUPT',
-    'This node does not hold the whole row of this key at the moment and is comparing it with the ' +
-      'other owners; try again in a moment.'
+    `This node does not hold the whole row of ${printKey(key)} at the moment and is comparing it with ` +
+      'the other owners; try again in a moment.'
   )
 }

@@ -38,6 +38,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   ERR_KIND: 409,
   ERR_SIBLINGS: 409,
   ERR_ROW_SIZE: 413,
+  ERR_CORRUPT: 503,
   ERR_OVERLOADED: 503,
   ERR_UNAVAILABLE: 503,
   ERR_QUORUM: 503,
