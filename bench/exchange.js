@@ -21,6 +21,7 @@ export const notes = [
   'Overhead: all bytes but those of keys and rows, both ways. The first round trip is that of the root,',
   'the last one shows that the roots are equal. Work: time of the processor, of both ends together.',
   'network: two nodes over libp2p on loopback, in two processes; work is that of the one that began.',
+  'network-idle: one of many exchanges in which nothing differs; a node begins one with each peer every 3 s.',
   'clients: the slowest of a hundred requests of clients, without and during the repair of n / 2 rows.'
 ]
 

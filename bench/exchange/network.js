@@ -11,6 +11,7 @@ import { round } from './watch.js'
 /** @typedef {import('./owner.js').Order} Order */
 
 const SERVED_MS = 6_000
+const IDLE_EXCHANGES = 200
 
 /** A node that takes one order at a time. */
 class Owner {
@@ -99,6 +100,8 @@ async function measured(here, there, n, differing, report) {
     await updated(here, there, n, d, ++updates)
     counts.push(countOf('network', n, d, await here.order({ do: 'repair' })))
   }
+  doing('idle')
+  const idle = await here.order({ do: 'idle', exchanges: IDLE_EXCHANGES })
   doing('clients, without a repair')
   const quiet = await here.order({ do: 'serve', ms: SERVED_MS, n })
   doing('clients, during the repair of a half of all rows')
@@ -109,12 +112,18 @@ async function measured(here, there, n, differing, report) {
   const half = countOf('network-half', n, n / 2, await repair)
   await stop(here, there)
   const served = [pick('clients-quiet', n, 0, quiet), pick('clients-repair', n, n / 2, busy)]
-  return [...counts, ...served, half]
+  const rest = { case: 'network-idle', n, d: 0, ...rounded(idle) }
+  return [...counts, rest, ...served, half]
 }
 
 /** @param {string} name @param {number} n @param {number} d @param {{ p99Ms: number }} served */
 function pick(name, n, d, { p99Ms }) {
   return { case: name, n, d, p99Ms: round(p99Ms) }
+}
+
+/** @param {{ workMs: number, timeMs: number }} times */
+function rounded({ workMs, timeMs }) {
+  return { workMs: round(workMs), timeMs: round(timeMs) }
 }
 
 /** @param {Owner} here @param {Owner} there */
@@ -151,7 +160,7 @@ async function updated(here, there, n, d, updates) {
 function countOf(name, n, d, { overheadBytes, rowBytes, roundTrips, rowsRead, timeMs, ...ran }) {
   const rowsMoved = ran.rowsSent + ran.rowsReceived
   const rowsPerSecond = Math.round((rowsMoved * 1_000) / timeMs)
-  const times = { workMs: round(ran.workMs), timeMs: round(timeMs) }
+  const times = rounded({ workMs: ran.workMs, timeMs })
   const counts = { overheadBytes, rowBytes, roundTrips, rowsRead, rowsMoved }
   return { case: name, n, d, ...counts, ...times, ...(d > 1_000 && { rowsPerSecond }) }
 }

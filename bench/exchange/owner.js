@@ -12,6 +12,7 @@ import { load, silent, update } from './side.js'
  *   | { do: 'load', path: string, n: number }
  *   | { do: 'update', path: string, n: number, d: number, updates: number }
  *   | { do: 'repair' }
+ *   | { do: 'idle', exchanges: number }
  *   | { do: 'serve', ms: number, n: number }} Order
  */
 
@@ -71,6 +72,19 @@ const orders = {
       if (report !== undefined) return { ...report, timeMs: performance.now() - began, workMs }
       await new Promise(resolve => setTimeout(resolve, 100))
     }
+  },
+
+  /** Exchanges in which nothing differs: what one of them takes. */
+  async idle({ exchanges }) {
+    const cpu = process.cpuUsage()
+    const began = performance.now()
+    for (let i = 0; i < exchanges; i++) {
+      const [report] = (await node?.repair()) ?? []
+      if (!report?.equal) throw new Error('The sides are not equal.')
+    }
+    const { user, system } = process.cpuUsage(cpu)
+    const timeMs = (performance.now() - began) / exchanges
+    return { workMs: (user + system) / 1_000 / exchanges, timeMs }
   },
 
   /** Reads and writes of clients, one after the other at an even pace; how long each took. */
