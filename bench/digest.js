@@ -6,7 +6,7 @@
  * BLAKE3 contenders hash plainly where ours hashes under a key, and SHA-256 is SHA-256: what is
  * compared is the time for the same task, each in the fastest form that its maker offers.
  */
-import { costCase } from './digest/cost.js'
+import { costCase, mixedCase } from './digest/cost.js'
 import { chosenKernels, copyIn, ours } from './digest/ours.js'
 import { loadPeers } from './digest/peers.js'
 import { pipelineCase } from './digest/pipeline.js'
@@ -37,6 +37,7 @@ export const notes = [
 export const cases = [
   ...ROW_BYTES.map(bytes => named(`rows-${bytes}`, (own, peers) => rowsCase(bytes, own, peers))),
   named('cost-100', (own, _, stage) => costCase(own, stage)),
+  named('mixed-1024', mixedCase),
   named('tree-1000000', treeCase),
   named('pipeline-1000000x100', pipelineCase),
   named('single-100', singleCase),

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { blake3 } from '@noble/hashes/blake3.js'
 import t, { type Test } from 'tap'
+import { mixedCase } from '../bench/digest/cost.js'
 import { ours } from '../bench/digest/ours.js'
 import { PeerTree } from '../bench/digest/peer-tree.js'
 import { loadPeer, loadPeers } from '../bench/digest/peers.js'
@@ -22,6 +23,8 @@ import { machine } from '../bench/parts/machine.js'
 import { main, type Question } from '../bench/parts/main.js'
 import { progress } from '../bench/parts/progress.js'
 import { measure, ROUNDS, type Result } from '../bench/parts/measure.js'
+import { createForest } from '../src/digest/forest.ts'
+import { createTree } from '../src/digest/tree.ts'
 import { concat, hex } from '../src/util/bytes.ts'
 
 const run = fileURLToPath(new URL('../bench/run.js', import.meta.url))
@@ -251,6 +254,26 @@ t.test('the pipeline of crypto.hash has the tree of hashtree, or is absent', asy
   t.equal(withTree(other, undefined), other)
 })
 
+t.test('mixed rows have the bytes of equal ones, and up to sixteen blocks', async t => {
+  const batches: { bytes: number; lengths: number[] }[] = []
+  const digestPacked = (rows: Uint8Array, offsets: Uint32Array) => {
+    const lengths = Array.from(offsets.subarray(1), (end, i) => end - (offsets[i] as number))
+    batches.push({ bytes: rows.length, lengths })
+  }
+  const hasher = { ...createForest(new Uint8Array(32)), digestPacked }
+  const own = { name: 'ours', hasher, tree: () => createTree(new Uint8Array(32), 1) }
+  const { name, contenders } = mixedCase([own])
+  for (const { run } of contenders) run?.()
+  t.same([name, ...contenders.map(({ name }) => name)], ['mixed-1024', 'ours', 'mixed'])
+  const [equal, mixed] = batches as [(typeof batches)[0], (typeof batches)[0]]
+  t.equal(equal.bytes, mixed.bytes)
+  t.same(new Set(equal.lengths), new Set([522]))
+  t.equal(mixed.lengths.length, equal.lengths.length)
+  t.equal(Math.min(...mixed.lengths), 20)
+  t.equal(Math.max(...mixed.lengths), 1_024)
+  t.equal(new Set(mixed.lengths.map(length => Math.ceil(length / 64))).size, 16)
+})
+
 t.test('a machine without SIMD has no widths to compare', async t => {
   const names = async (lanes: 8 | 4 | 1) =>
     (await ours({ lanes, vector: false })).map(({ name }) => name)
@@ -337,23 +360,27 @@ t.test('the machines of the exchange move what was updated, and count it', async
 
 t.test('the digest question has these cases, and the reference every one of them', async t => {
   t.ok(ROUNDS >= 9 && ROUNDS % 2 === 1, 'there is a middle one of nine or more')
+  // To be emptied when the reference is saved again: it is older than these cases.
+  const notYetSaved = ['mixed-1024']
   const cases = [
     ...[32, 100, 256, 1_024, 16_384, 1_048_576].map(bytes => `rows-${bytes}`),
-    ...['cost-100', 'tree-1000000', 'pipeline-1000000x100', 'single-100'],
+    ...['cost-100', 'mixed-1024', 'tree-1000000', 'pipeline-1000000x100', 'single-100'],
     ...[1, 100, 1_000, 10_000].map(count => `update-${count}`)
   ]
   const measured = digestCases.map(([name]) => name)
   t.same(measured, cases)
   const { results } = readReference(kept)
-  t.same([...new Set(results.map(result => result.case))], cases)
+  const saved = cases.filter(name => !notYetSaved.includes(name))
+  t.same([...new Set(results.map(result => result.case))], saved)
   const own = ['ours', 'ours-4', 'ours-scalar', 'twin']
   const peers = (await loadPeers()).map(peer => peer.name)
-  for (const name of cases) {
+  const mixed = ['ours', 'mixed']
+  for (const name of saved) {
     const contenders = new Set(
       results.filter(result => result.case === name).map(result => result.contender)
     )
-    const wanted = name.startsWith('cost')
-      ? ['ours', 'mixed', 'copy-in']
+    const wanted = /^(?:cost|mixed)/.test(name)
+      ? [...mixed, ...(name === 'cost-100' ? ['copy-in'] : [])]
       : [...own, ...(/^(?:tree|update)/.test(name) ? peers : peers.slice(0, -1))]
     t.same(
       wanted.filter(contender => !contenders.has(contender)),
