@@ -305,17 +305,27 @@ export interface ScrubReport {
   readonly bytes: number
   /** Rows that failed their check or lay where their key does not belong. */
   readonly damagedRows: number
+  /**
+   * Rows that are no longer on disk although the Merkle trees have them: at least so many. Their slots are
+   * compared with the other owners before this node says of a key that it does not exist.
+   */
+  readonly lostRows: number
   /** Merkle trees that disagreed with their rows. */
   readonly treesRebuilt: number
   /** Of the damaged rows, those that have come back from another owner. */
   readonly healed: number
-  /** Those that have not: kept in quarantine, and still compared with the other owners. */
+  /**
+   * Those that have not, which are kept in quarantine, and those lost in slots that have not been compared
+   * yet.
+   */
   readonly missing: number
 }
 
 export interface ScrubProgress extends ScrubReport {
   readonly slotsTotal: number
   readonly rowsTotal: number
+  /** Everything is read, and what was found is being fetched from the other owners. */
+  readonly healing: boolean
 }
 
 /** One entry of a row, as it lies at one owner. */

@@ -579,6 +579,19 @@ void t.test('scrub tells what it found, and what it had found when it was ended'
   t.equal(ended.code, 130)
   t.match(JSON.parse(ended.out), { slots: 0, damagedRows: 3, complete: false })
   await until(() => node.scrubAborted)
+  node.scrubHeals = true
+  node.scrubbed = { ...node.scrubbed, lostRows: 7, missing: 8 }
+  const healing = new TestIo()
+  healing.tty = true
+  const running2 = cli(['scrub', ...at], healing)
+  const text = 'comparing with the other owners: 8 rows have not come back yet'
+  await until(() => healing.text('err').includes(text))
+  t.notMatch(healing.text('err'), / left/)
+  healing.stop?.()
+  t.match(
+    (await running2).out,
+    /2 are healed, 7 were gone from the disk, 8 have not come back yet;/
+  )
 })
 
 // --- start -------------------------------------------------------------------------------------

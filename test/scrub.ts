@@ -11,7 +11,14 @@ import { rowKey } from '../src/ring/row-key.ts'
 import { slotOf } from '../src/ring/slot.ts'
 import { MemoryDisk } from '../src/store/memory.ts'
 import { text, utf8 } from '../src/util/bytes.ts'
-import { damage, openReplica, rootOf, rootOfRebuilt, setTo } from './fixtures/engine-parts.ts'
+import {
+  copyDisk,
+  damage,
+  openReplica,
+  rootOf,
+  rootOfRebuilt,
+  setTo
+} from './fixtures/engine-parts.ts'
 import { formWorld, keyWhere, runUntil, storedAt } from './fixtures/engine-world.ts'
 import type { World } from './fixtures/sim/world.ts'
 
@@ -29,14 +36,16 @@ async function filled() {
 async function verifyAll(replica: Replica, budget = ALL): Promise<Verified> {
   const sums = { slots: 0, rows: 0, bytes: 0 }
   const [damaged, wrong]: [Uint8Array[], number[]] = [[], []]
+  const lost = new Map<number, number>()
   for (let at: Position | undefined = START; at !== undefined;) {
     const part: Verified = await replica.verify(at, budget)
     for (const name of ['slots', 'rows', 'bytes'] as const) sums[name] += part[name]
     damaged.push(...part.damaged)
     wrong.push(...part.wrong)
+    for (const [slot, rows] of part.lost) lost.set(slot, (lost.get(slot) ?? 0) + rows)
     at = part.next
   }
-  return { next: undefined, ...sums, damaged, wrong }
+  return { next: undefined, ...sums, damaged, wrong, lost }
 }
 
 t.test('verifying', async t => {
@@ -52,7 +61,8 @@ t.test('verifying', async t => {
       rows: KEYS.length,
       bytes,
       damaged: [],
-      wrong: []
+      wrong: [],
+      lost: new Map()
     })
     t.equal(replica.keeper.unsaved, 0)
   })
@@ -150,6 +160,65 @@ t.test('verifying', async t => {
     }
   })
 
+  t.test(
+    'takes a row that vanished, or is what it was before, for one that was acknowledged',
+    async t => {
+      const key = KEYS[3] as Uint8Array
+      for (const what of ['vanished', 'older'] as const) {
+        const { replica, disk } = await filled()
+        const { id, slot } = replica.rows.locate(key)
+        const older = disk.space('rows').get(id)?.slice()
+        await replica.mutate(key, setTo('later'), false)
+        const [before, { actor }] = [rootOf(replica), replica.identity]
+        disk.space('rows').set(id, what === 'older' ? older : undefined)
+        const { wrong, damaged, lost } = await verifyAll(replica)
+        t.same({ wrong, damaged }, { wrong: [slot], damaged: [] }, what)
+        t.same([...lost], what === 'older' ? [] : [[slot, 1]])
+        t.equal(replica.read(key).answer, 'unknown')
+        t.not(replica.identity.actor, actor)
+        t.not(rootOf(replica), before)
+        t.equal(rootOf(replica), rootOfRebuilt(disk))
+        const { replica: after } = await openReplica({ disk: copyDisk(disk) })
+        t.equal(after.read(key).answer, 'unknown', 'also after a crash')
+        t.equal(rootOf(after), rootOfRebuilt(disk))
+      }
+    }
+  )
+
+  t.test('lets the tree forget nothing that the disk has not been told', async t => {
+    const key = KEYS[3] as Uint8Array
+    for (let refused = 0; refused < 3; refused++) {
+      const { replica, disk, store } = await filled()
+      const { id, slot } = replica.rows.locate(key)
+      disk.space('rows').set(id, undefined)
+      let commits = 0
+      store.refuses = () => commits++ === refused
+      await t.rejects(verifyAll(replica), { code: 'ERR_STORE' })
+      t.equal(replica.read(key).answer, 'unknown')
+      const { replica: after } = await openReplica({ disk: copyDisk(disk) })
+      const again = await verifyAll(after)
+      t.ok(after.read(key).answer === 'unknown', `commit ${refused}`)
+      t.same(again.wrong, [slot], 'it is found again')
+      t.same((await verifyAll(replica)).wrong, [slot])
+      t.equal(rootOf(replica), rootOfRebuilt(disk))
+    }
+  })
+
+  t.test('reports what lies under no key at all, and keeps it', async t => {
+    const { replica, disk } = await filled()
+    const { id, slot } = replica.rows.locate(KEYS[3] as Uint8Array)
+    const value = disk.space('rows').get(id)
+    const stump = id.slice(0, 6)
+    disk.space('rows').set(id, undefined)
+    disk.space('rows').set(stump, value)
+    t.same((await verifyAll(replica)).damaged, [stump])
+    await replica.between(() => {})
+    t.equal(disk.space('rows').get(stump), undefined)
+    t.ok(replica.quarantine.hasNamed(String.fromCharCode(...stump)))
+    t.ok(replica.filling.has(slot))
+    t.equal(rootOf(replica), rootOfRebuilt(disk))
+  })
+
   t.test('of one slot says whether its tree was wrong', async t => {
     const { replica, disk } = await filled()
     const slot = slotOf(KEYS[0] as Uint8Array)
@@ -208,6 +277,24 @@ t.test('a scrub', async t => {
     t.same([quarantined, fillingSlots], [0, 0])
     t.match(scrub, { running: false, lastPassMs: Number })
     t.match(await world.until(node.scrub()), { damagedRows: 0 })
+    t.same(world.fabric.bugs, [])
+  })
+
+  t.test('has a row that vanished from the disk come back from the other owners', async t => {
+    const world = await formWorld()
+    for (const key of ['a', 'b']) await world.until(world.node(0).put(key, 'v', { level: 'all' }))
+    for (const { index } of world.hosts) await world.until(world.node(index).pause('anti-entropy'))
+    const whole = storedAt(world, 2, 'a')
+    const { disk } = world.host(2)
+    const [id] = disk.pairs('rows').find(([id]) => text(id).endsWith('a')) ?? []
+    disk.write({ space: 'rows', key: id as Uint8Array, value: undefined })
+    const told: ScrubProgress[] = []
+    const node = world.node(2)
+    const report = await world.until(node.scrub({ onProgress: progress => told.push(progress) }))
+    t.match(report, { rows: 1, damagedRows: 0, lostRows: 1, treesRebuilt: 1, missing: 0 })
+    t.equal(storedAt(world, 2, 'a'), whole)
+    t.ok(told.some(({ healing, missing }) => healing && missing === 1))
+    t.equal(node.status().fillingSlots, 0)
     t.same(world.fabric.bugs, [])
   })
 

@@ -1,7 +1,7 @@
 /**
  * The scrub: reads every row on disk, proves it, and compares it with the Merkle forest. A damaged row
- * is set aside and fetched from the other owners; a tree that disagrees with its rows is laid out
- * anew. Bit rot is found this way before the row is asked for, while others still hold it.
+ * is set aside and fetched from the other owners; where a tree disagrees with its rows, some may be
+ * gone: the slot is filled again, and the tree laid out anew. Bit rot is found this way before the row is asked for, while others still hold it.
  *
  * It runs slowly by itself, pass after pass: one slot a turn, and more of them while that is less than
  * ROWS_A_TURN rows, so that a pass ends within 16,384 turns however much there is. Where it is is kept in the store. And it runs
@@ -53,30 +53,48 @@ class Findings {
   #rows = 0
   #bytes = 0
   #rebuilt = 0
+  /** Rows that are gone, by slot. */
+  readonly #lost = new Map<number, number>()
+  /** Slots whose tree was wrong. */
+  readonly #doubted = new Set<number>()
 
   constructor(replica: Replica) {
     this.#replica = replica
   }
 
-  add({ slots, rows, bytes, damaged, wrong }: Verified): void {
+  add({ slots, rows, bytes, damaged, wrong, lost }: Verified): void {
     this.#slots += slots
     this.#rows += rows
     this.#bytes += bytes
     this.#rebuilt += wrong.length
+    for (const slot of wrong) this.#doubted.add(slot)
+    for (const [slot, rows] of lost) this.#lost.set(slot, (this.#lost.get(slot) ?? 0) + rows)
     for (const id of damaged) this.#damaged.add(nameOf(this.#replica.homeOf(id)))
   }
 
+  /** Whether something that was found has yet to be made good. */
+  get open(): boolean {
+    const { filling } = this.#replica
+    return this.report().missing > 0 || [...this.#doubted].some(slot => filling.has(slot))
+  }
+
   report(): ScrubReport {
-    let missing = 0
-    for (const name of this.#damaged) if (this.#replica.quarantine.hasNamed(name)) missing++
+    const { quarantine, filling } = this.#replica
+    let [missing, lost, away] = [0, 0, 0]
+    for (const name of this.#damaged) if (quarantine.hasNamed(name)) missing++
+    for (const [slot, rows] of this.#lost) {
+      lost += rows
+      if (filling.has(slot)) away += rows
+    }
     return {
       slots: this.#slots,
       rows: this.#rows,
       bytes: this.#bytes,
       damagedRows: this.#damaged.size,
+      lostRows: lost,
       treesRebuilt: this.#rebuilt,
       healed: this.#damaged.size - missing,
-      missing
+      missing: missing + away
     }
   }
 }
@@ -87,6 +105,7 @@ export class Scrub {
   #lastPassMs: number | undefined
   #unsavedTurns = 0
   #isRunning = false
+  #isHealing = false
 
   constructor(components: ScrubComponents) {
     this.#components = components
@@ -125,7 +144,7 @@ export class Scrub {
       await this.#pass(findings, tell, signal)
       await this.#heal(findings, tell, signal)
     } finally {
-      this.#isRunning = false
+      this.#isRunning = this.#isHealing = false
     }
     const report = findings.report()
     this.#components.log.info('scrubbed', { ...report })
@@ -156,7 +175,9 @@ export class Scrub {
     const end = clock.monoMs() + HEAL_MS
     // What is damaged is set aside by now.
     await replica.between(() => {})
-    while (findings.report().missing > 0) {
+    this.#isHealing = findings.open
+    while (findings.open) {
+      tell()
       const more = await heal(signal)
       tell()
       if (!more || clock.monoMs() >= end) return
@@ -188,7 +209,7 @@ export class Scrub {
 
   #progressOf(findings: Findings): ScrubProgress {
     const rowsTotal = this.#components.replica.keeper.rows
-    return { ...findings.report(), slotsTotal: SLOTS, rowsTotal }
+    return { ...findings.report(), slotsTotal: SLOTS, rowsTotal, healing: this.#isHealing }
   }
 }
 

@@ -121,6 +121,15 @@ export class Checkpoints {
     else this.#wrong.delete(slot)
   }
 
+  isWrong(slot: number): boolean {
+    return this.#wrong.has(slot)
+  }
+
+  /** How many trees are known to be wrong. */
+  get wrong(): number {
+    return this.#wrong.size
+  }
+
   /** One whose tree is wrong, another one each time; `setWrong` says how it went. */
   takeWrong(): number | undefined {
     const [slot] = this.#wrong

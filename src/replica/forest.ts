@@ -120,13 +120,16 @@ export class ForestKeeper {
   }
 
   /**
-   * Compares rows with their trees, from `from` on; trees that disagree are laid out anew, and their
-   * slots are to be marked. Only while no change is under way.
+   * Whether the tree of the slot is known to be another than its rows have: what it says proves nothing,
+   * and that it disagrees with them is no news.
    */
+  isWrong(slot: number): boolean {
+    return this.#checkpoints.isWrong(slot)
+  }
+
+  /** Compares rows with their trees, from `from` on. Only while no change is under way. */
   verify(from: Position, budget: VerifyBudget): Verified {
-    const verified = verify(this.#components, from, budget)
-    for (const slot of verified.wrong) this.rebuild(slot)
-    return verified
+    return verify(this.#components, from, budget)
   }
 
   /** Lays out anew one of the trees that could not be brought up to date. Throws as before, if so. */

@@ -14,7 +14,7 @@ import { decodeDelta, decodeRow } from '../lattice/encode.ts'
 import type { Operation } from '../lattice/operation.ts'
 import type { Clock, Durability, Log, Meter, Random, Store, StoreWrite } from '../ports.ts'
 import type { ReplicaAnswer } from '../quorum/read.ts'
-import { parseRowKey } from '../ring/row-key.ts'
+import { parseRowKey, slotIn } from '../ring/row-key.ts'
 import { slotOf } from '../ring/slot.ts'
 import { equal, nameOf } from '../util/bytes.ts'
 import {
@@ -169,13 +169,13 @@ export class Replica {
 
   /**
    * Compares rows on disk with their checks and with the forest, from `from` on. What is damaged is set
-   * aside, as it is when it is read; a tree that disagrees with its rows is laid out anew.
+   * aside, as it is when it is read. Where a tree disagrees with its rows, rows may have vanished or gone
+   * back: its slot is then filled again, and the tree laid out anew.
    */
   verify(from: Position, budget: VerifyBudget): Promise<Verified> {
     return this.between(async () => {
       const verified = this.keeper.verify(from, budget)
-      await this.#keep(this.keeper.marks(verified.wrong))
-      this.#components.meter.count('scrub.trees-rebuilt', verified.wrong.length)
+      await this.#doubt(verified.wrong)
       return verified
     })
   }
@@ -420,6 +420,26 @@ export class Replica {
     }
   }
 
+  /**
+   * Which of the two is wrong, rows or tree, cannot be told here, and the tree is the only memory of rows
+   * that are gone. So all that follows is on disk before it is laid out anew: that the slots count as not
+   * held until they have been compared with the other owners, that the actor is no longer to be trusted,
+   * and that the checkpoints are not.
+   */
+  async #doubt(slots: readonly number[]): Promise<void> {
+    if (slots.length === 0) return
+    const unforeseen = slots.filter(slot => !this.keeper.isWrong(slot))
+    const writes = this.keeper.marks(slots)
+    if (unforeseen.length > 0) {
+      await this.filling.begin(unforeseen)
+      await this.identity.rotate('rows-missing')
+      writes.push(this.tombstones.forget())
+    }
+    await this.#keep(writes)
+    for (const slot of slots) this.keeper.rebuild(slot)
+    this.#components.meter.count('scrub.trees-rebuilt', slots.length)
+  }
+
   #isDamaged(id: Uint8Array): boolean {
     return this.#damaged.size > 0 && this.#damaged.has(nameOf(id))
   }
@@ -458,7 +478,9 @@ export class Replica {
 /** The slot in which a row was found, and the one in which its key belongs. */
 function slotsOf(id: Uint8Array): number[] {
   const parsed = parseRowKey(id)
-  return parsed === undefined ? [] : [parsed.slot, slotOf(parsed.key)]
+  if (parsed !== undefined) return [parsed.slot, slotOf(parsed.key)]
+  const slot = slotIn(id)
+  return slot < SLOTS ? [slot] : []
 }
 
 function writeOf({ place, value }: Staged): StoreWrite {

@@ -218,6 +218,7 @@ export class Rows implements LeafReader {
   *scan(range: Range): Iterable<{ place: Place; stored: Stored }> {
     for (const [id, value] of this.#store.range('rows', range)) {
       const parsed = parseRowKey(id)
+      if (parsed === undefined) this.#onDamage({ id, value })
       const stored = parsed && this.#prove(parsed.key, id, value)
       if (parsed && stored) yield { place: { ...parsed, id }, stored }
     }
@@ -264,7 +265,6 @@ export class Rows implements LeafReader {
     let read: (readonly [id: Uint8Array, value: Uint8Array])[] = []
     let bytes = 0
     for (const pair of this.#store.range('rows', range)) {
-      if (!isRowKey(pair[0])) continue
       read.push(pair)
       bytes += pair[1].length
       if (read.length < READ_ROWS && bytes < READ_BYTES) continue
@@ -281,7 +281,8 @@ export class Rows implements LeafReader {
     )
     return read.map(([id, value], i) => {
       const at = i * DIGEST_BYTES
-      const isSound = isHeadOf(digests, at, value)
+      // Under an id that no row has, nothing is sound.
+      const isSound = isRowKey(id) && isHeadOf(digests, at, value)
       if (!isSound) this.#onDamage({ id, value })
       return { id, value, digests, at, isSound }
     })

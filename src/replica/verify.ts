@@ -41,6 +41,8 @@ export interface Verified {
   readonly damaged: readonly Uint8Array[]
   /** Slots whose tree disagrees with rows that are all sound. */
   readonly wrong: readonly number[]
+  /** Rows that the trees of those slots have and that are not on disk: at least so many. */
+  readonly lost: ReadonlyMap<number, number>
 }
 
 export const START: Position = { slot: 0, tokenHigh: 0 }
@@ -68,6 +70,7 @@ export function verify(
   const sums = { slots: 0, rows: 0, bytes: 0 }
   const damaged: Uint8Array[] = []
   const wrong = new Set<number>()
+  const lost = new Map<number, number>()
   let next: Position | undefined = from
   while (next !== undefined && isWithin(sums, budget)) {
     const slot: number = next.slot
@@ -75,14 +78,16 @@ export function verify(
     const first = leafAt(next.tokenHigh, depth)
     const left = { rows: budget.rows - sums.rows, bytes: budget.bytes - sums.bytes }
     const part = readPart(components.rows, slot, depth, first, left)
-    if (disagrees(components.forest, slot, first, part)) wrong.add(slot)
+    const found = holdAgainst(components.forest, slot, first, part)
+    if (found.disagree) wrong.add(slot)
+    if (found.lost > 0) lost.set(slot, (lost.get(slot) ?? 0) + found.lost)
     sums.rows += part.rows
     sums.bytes += part.bytes
     damaged.push(...part.damaged)
     next = after(slot, depth, part.end)
     if (next?.slot !== slot) sums.slots++
   }
-  return { next, ...sums, damaged, wrong: [...wrong] }
+  return { next, ...sums, damaged, wrong: [...wrong], lost }
 }
 
 function isWithin(sums: VerifyBudget, budget: VerifyBudget): boolean {
@@ -127,15 +132,25 @@ function addTo(leaves: Map<number, LeafSum>, leaf: number, { digest }: Inspected
 }
 
 /** A leaf with a damaged row cannot be judged: its tree is laid out anew without that row anyway. */
-function disagrees(forest: Forest, slot: number, first: number, part: Part): boolean {
+function holdAgainst(
+  forest: Forest,
+  slot: number,
+  first: number,
+  part: Part
+): { disagree: boolean; lost: number } {
   const { counts, sums } = forest.leaves(slot, first, part.end - first)
-  return counts.some((count, i) => {
-    const read = part.leaves.get(first + i)
-    if (read?.damaged) return false
-    if (count !== (read?.rows ?? 0)) return true
-    return numberAt(sums, DIGEST_BYTES * i) !== BigInt.asUintN(256, read?.sum ?? 0n)
-  })
+  let [disagree, lost] = [false, 0]
+  for (const [i, count] of counts.entries()) {
+    const { rows, sum, damaged } = part.leaves.get(first + i) ?? NO_ROWS
+    if (damaged) continue
+    lost += Math.max(0, count - rows)
+    const differs = numberAt(sums, DIGEST_BYTES * i) !== BigInt.asUintN(256, sum)
+    if (count !== rows || differs) disagree = true
+  }
+  return { disagree, lost }
 }
+
+const NO_ROWS: LeafSum = { rows: 0, sum: 0n, damaged: false }
 
 /** 32 bytes, little endian. */
 function numberAt(bytes: Uint8Array, at: number): bigint {

@@ -22,7 +22,7 @@ async function scrub(call: Call, io: Io): Promise<number> {
   const forget = io.onStop(() => stop.abort())
   let last: ScrubProgress | undefined
   const onProgress = (progress: ScrubProgress) => void (last = progress)
-  const text = (seconds: number) => (last ? passText('scrubbing', last, seconds) : 'scrubbing')
+  const text = (seconds: number) => (last ? progressText(last, seconds) : 'scrubbing')
   try {
     const report = await withProgress(io, text, () =>
       withAdmin(call, admin => admin.scrub({ signal: stop.signal, onProgress }))
@@ -38,6 +38,12 @@ async function scrub(call: Call, io: Io): Promise<number> {
   }
 }
 
+function progressText(progress: ScrubProgress, seconds: number): string {
+  if (!progress.healing) return passText('scrubbing', progress, seconds)
+  const { missing } = progress
+  return `comparing with the other owners: ${missing} rows have not come back yet`
+}
+
 function print(call: Call, io: Io, report: ScrubReport, complete: boolean): void {
   const text = call.flag('json')
     ? JSON.stringify({ ...report, complete })
@@ -47,13 +53,14 @@ function print(call: Call, io: Io, report: ScrubReport, complete: boolean): void
 
 /** For people; programs use `--json`. */
 function reportText(report: ScrubReport, complete: boolean): string {
-  const { slots, rows, bytes, damagedRows, treesRebuilt, healed, missing } = report
+  const { slots, rows, bytes, damagedRows, lostRows, treesRebuilt, healed, missing } = report
   const read = `${complete ? 'read' : 'interrupted after'} ${slots} slots, ${rows} rows, ${bytes} bytes`
-  const found =
+  const damaged =
     damagedRows === 0
       ? 'no row is damaged'
-      : `${damagedRows} rows were damaged, ${healed} are healed` +
-        (missing > 0 ? `, ${missing} have not come back yet` : '')
+      : `${damagedRows} rows were damaged, ${healed} are healed`
+  const lost = lostRows === 0 ? '' : `, ${lostRows} were gone from the disk`
+  const away = missing === 0 ? '' : `, ${missing} have not come back yet`
   const trees = treesRebuilt === 0 ? '' : `; ${treesRebuilt} trees were wrong and made anew`
-  return `${read}: ${found}${trees}`
+  return `${read}: ${damaged}${lost}${away}${trees}`
 }
