@@ -23,6 +23,7 @@ import { Entry, type EntryInit } from './repair/entry.ts'
 import { Foreground } from './repair/foreground.ts'
 import { Handoff } from './repair/handoff.ts'
 import { Hints, type HintsInit } from './repair/hints.ts'
+import { Leftovers } from './repair/leftovers.ts'
 import { isBackgroundTask, Pauses } from './repair/pauses.ts'
 import { Scrub } from './repair/scrub.ts'
 import { Settling } from './repair/settling.ts'
@@ -103,6 +104,7 @@ export class Engine {
   readonly #components: EngineComponents
   readonly #handoff: Handoff
   readonly #entry: Entry
+  readonly #leftovers: Leftovers
   readonly #workers: Workers
 
   constructor(components: EngineComponents, init: EngineInit) {
@@ -134,6 +136,7 @@ export class Engine {
     const busy = () => foreground.busy
     this.antiEntropy = new AntiEntropy({ ...parts, busy }, init.antiEntropy)
     this.#handoff = new Handoff({ ...parts, antiEntropy: this.antiEntropy })
+    this.#leftovers = new Leftovers({ ...parts, antiEntropy: this.antiEntropy })
     this.#entry = new Entry({ ...parts, handoff: this.#handoff }, init)
     const reader = new Reader({ ...parts, fanout })
     const hint = (owner: NodeId, key: Uint8Array) => this.hints.add(owner, key)
@@ -227,6 +230,7 @@ export class Engine {
     await this.antiEntropy.round(signal)
     // Without other owners there is no exchange to wait for.
     await this.#handoff.settle()
+    await this.#leftovers.turn(signal)
   }
 
   /** In small parts, with the event loop and waiting writes between them. */

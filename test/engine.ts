@@ -1040,6 +1040,89 @@ t.test('a node that is told of another process with its identity', async t => {
   })
 })
 
+t.test('an owner that was away while others joined', async t => {
+  /** What it alone had acknowledged is nobody's when it comes back: it owns the key no more. */
+  async function stranded() {
+    const world = await createWorld({ nodes: 5, n: 3 })
+    await world.form(world.hosts.slice(0, 3))
+    const key = keyWhere(world, 3, owners => !owners.includes(0))
+    for (const host of [1, 2]) cut(world, 0, host)
+    await world.until(world.node(0).put(key, 'alone', { level: 'one' }))
+    await world.until(world.node(0).dropHints())
+    world.crash(0)
+    for (const host of [1, 2]) mend(world, 0, host)
+    for (const host of [3, 4]) world.start(host)
+    await runUntil(world, () => [3, 4].every(host => up(world, host)))
+    const owners = [1, 2, 3, 4].filter(host =>
+      world
+        .node(1)
+        .status()
+        .members.some(({ id, state }) => id === `n${host}` && state === 'up')
+    )
+    t.equal(owners.length, 4)
+    t.notOk([1, 2, 3, 4].some(host => storedAt(world, host, key)))
+    return { world, key }
+  }
+
+  t.test('hands over what it still holds, once', async t => {
+    const { world, key } = await stranded()
+    world.start(0)
+    await runUntil(world, () => [1, 2, 3, 4].filter(host => storedAt(world, host, key)).length >= 3)
+    t.equal(
+      await world.until(
+        world
+          .node(1)
+          .get(key)
+          .then(value => value && text(value))
+      ),
+      'alone'
+    )
+    const failed = () => world.node(0).status().counters['leftovers.failed'] ?? 0
+    const slots = () => world.node(0).status().counters['leftovers.slots'] ?? 0
+    await world.run(10_000)
+    const before = slots()
+    t.ok(before >= 1)
+    await world.until(world.node(1).put(key, 'later'))
+    await world.run(10_000)
+    t.equal(slots(), before)
+    t.equal(failed(), 0)
+    t.not(storedAt(world, 0, key), storedAt(world, 1, key), 'what is written later is not its own')
+    world.crash(0)
+    world.start(0)
+    await runUntil(world, () => up(world, 0))
+    await world.run(10_000)
+    t.equal(slots(), 0, 'nor after a restart')
+    t.same(world.fabric.bugs, [])
+  })
+
+  t.test('speaks of slots that the other owns, or is refused', async t => {
+    const none = { salt: 0, root: undefined, hashes: [], lists: [], wants: [], rows: [] }
+    const parts = await openReplica()
+    const serve = new Map<string, (from: NodeId, body: Uint8Array) => Promise<Uint8Array>>()
+    const flags = new Uint8Array(16_384).fill(1, 0, 10)
+    const placement = { owned: () => flags }
+    const membership = {
+      id: 'a',
+      peers: ['b'],
+      view: { current: placement, next: placement, fingerprint: 'view' },
+      serve: (name: string, handler: (from: NodeId, body: Uint8Array) => Promise<Uint8Array>) =>
+        serve.set(name, handler),
+      onView: () => () => {}
+    } as unknown as Membership
+    const liveness = { isAlive: () => true } as unknown as Liveness
+    new AntiEntropy({ ...parts, membership, liveness, log: silent, timers: noTimers })
+    const ask = (...slots: number[]) =>
+      serve.get('exchange')?.(
+        'b' as NodeId,
+        encodeExchangeRequest({ ...none, slots: Uint16Array.from(slots) })
+      ) as Promise<Uint8Array>
+    t.ok(await ask(3, 9))
+    await t.rejects(ask(3, 10), { code: 'ERR_PROTOCOL' }, 'one of them is not its own')
+    await t.rejects(ask(), { code: 'ERR_PROTOCOL' })
+    t.equal(parts.meter.totals()['exchange.malformed'], 2)
+  })
+})
+
 t.test('a node that joins', async t => {
   /** Three are up and have rows; the fourth has begun to join and reaches n0 alone. */
   async function joining() {

@@ -754,7 +754,10 @@ function messages() {
     bytes: fc.uint8Array({ maxLength: 40 })
   })
   const few = { maxLength: 4 }
-  const request = fc.record({
+  const slots = fc
+    .uniqueArray(fc.nat(16_383), { maxLength: 5 })
+    .map(some => Uint16Array.from(some.sort((a, b) => a - b)))
+  const plain = fc.record({
     salt: fc.nat(7),
     root: fc.option(bytes(32), { nil: undefined }),
     hashes: fc.array(block, few),
@@ -762,6 +765,10 @@ function messages() {
     wants: fc.array(fc.record({ tree: fc.nat(16_383), token: bytes(8) }), few),
     rows: fc.array(row, few)
   })
+  const request = fc.oneof(
+    plain,
+    fc.tuple(slots, plain).map(([slots, rest]): ExchangeRequest => ({ slots, ...rest }))
+  )
   const answer = fc.record({
     hashes: fc.array(block, few),
     listsDone: fc.nat(4_096),

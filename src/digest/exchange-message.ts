@@ -75,6 +75,11 @@ export interface Found {
 }
 
 export interface ExchangeRequest {
+  /**
+   * The slots that it is about, ascending, where these are not those that both own: what the initiator
+   * still holds of slots that are the other side's now.
+   */
+  readonly slots?: Uint16Array
   /** Which bytes of hashes travel, both ways. */
   readonly salt: number
   readonly root: Uint8Array | undefined

@@ -154,6 +154,28 @@ export class AntiEntropy {
     }
   }
 
+  /**
+   * An exchange over slots that the peer owns and this node does not, or no more. `onSame` is told which
+   * of them are proven to hold the same on both sides.
+   */
+  async handOver(
+    peer: NodeId,
+    slots: Uint16Array,
+    { onSame, signal }: { onSame: (slots: Uint16Array) => void; signal?: AbortSignal | undefined }
+  ): Promise<Ran> {
+    const group = this.#components.replica.forest.group(slots)
+    const [salt, turnMs, settleMs] = [this.#runs++, this.#exchangeMs, 0]
+    const init = { peer, group, isOwn: true, salt, turnMs, settleMs, signal, onSame }
+    try {
+      return await new ExchangeRun({ ...this.#components, pace: this.#pace }, init).run()
+    } catch (error) {
+      this.#countMalformed(error)
+      throw error
+    } finally {
+      group.free()
+    }
+  }
+
   /** Called after every exchange that this node began and that came to its end. */
   onExchange(listener: (report: Exchanged) => void): void {
     this.#listeners.push(listener)
@@ -207,11 +229,26 @@ export class AntiEntropy {
     const { replica } = this.#components
     const parts = { ...this.#components, pace: this.#pace }
     const { joined } = await applyRows(parts, request.rows)
-    const group = this.#group(from)
+    const group = this.#groupOf(from, request.slots)
     const own = { forest: replica.forest, rows: replica.rows, group }
-    // Equal roots prove nothing here: that of the peer is as old as the way of its request was long.
-    const answer = await this.#pace.run(respond(own, request, joined, this.#pace.size))
-    return encodeExchangeAnswer(answer)
+    try {
+      // Equal roots prove nothing here: that of the peer is as old as the way of its request was long.
+      const answer = await this.#pace.run(respond(own, request, joined, this.#pace.size))
+      return encodeExchangeAnswer(answer)
+    } finally {
+      if (request.slots !== undefined) group.free()
+    }
+  }
+
+  /** Of the slots that a peer names, which have to be this node's; or else of those that both own. */
+  #groupOf(from: NodeId, slots: Uint16Array | undefined): SlotGroup {
+    if (slots === undefined) return this.#group(from)
+    const { membership, replica } = this.#components
+    const { view, id } = membership
+    const owned = [view.current.owned(id), view.next.owned(id)]
+    const isHere = slots.every(slot => owned.some(flags => flags[slot] === 1))
+    if (!isHere || slots.length === 0) throw malformed(from)
+    return replica.forest.group(slots)
   }
 
   /** A peer that does not follow the protocol ends its exchange, and nothing else. */

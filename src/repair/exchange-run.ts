@@ -32,6 +32,8 @@ export interface ExchangeRunComponents {
 export interface ExchangeRunInit {
   readonly peer: NodeId
   readonly group: SlotGroup
+  /** The group is not of the slots that both own, and the peer has to be told of which. */
+  readonly isOwn?: boolean
   readonly settleMs: number
   /** Which parts of hashes are compared first. */
   readonly salt: number
@@ -180,7 +182,8 @@ export class ExchangeRun {
 
   async #ask(message: ExchangeRequest): Promise<ExchangeAnswer> {
     const { membership } = this.#components
-    const body = encodeExchangeRequest(message)
+    const { group, isOwn = false } = this.#init
+    const body = encodeExchangeRequest(isOwn ? { slots: group.slots, ...message } : message)
     this.#sums.messages++
     this.#sums.bytesSent += body.length
     const options = { deadlineMs: DEADLINE_MS, signal: this.#end.signal }

@@ -14,6 +14,7 @@ import {
   type ExchangeAnswer,
   type ExchangeRequest
 } from '../digest/exchange-message.ts'
+import { SLOTS } from '../digest/limits.ts'
 import { TOKEN_BYTES } from '../ring/row-key.ts'
 import { isBytes, isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
 import {
@@ -35,8 +36,9 @@ const LISTED_MAX = 2 * LISTED_A_MESSAGE
 const ROWS_READ_MAX = 2 ** 32
 
 export function encodeExchangeRequest(request: ExchangeRequest): Uint8Array {
-  const { salt, root, hashes, lists, wants, rows } = request
+  const { slots, salt, root, hashes, lists, wants, rows } = request
   return pack([
+    slots === undefined ? null : packSlots(slots),
     salt,
     root ?? null,
     packBlocks(hashes),
@@ -48,16 +50,19 @@ export function encodeExchangeRequest(request: ExchangeRequest): Uint8Array {
 
 export function decodeExchangeRequest(bytes: Uint8Array): ExchangeRequest | undefined {
   const fields = unpack(bytes)
-  if (!isTuple(fields, 6)) return undefined
-  const [salt, root] = fields
+  if (!isTuple(fields, 7)) return undefined
+  const [about, salt, root] = fields
+  const slots = about === null ? undefined : isBytes(about) ? unpackSlots(about) : undefined
+  if (about !== null && slots === undefined) return undefined
   if (!isCount(salt, SALTS - 1)) return undefined
   if (root !== null && !(isBytes(root) && root.length === ROOT_BYTES)) return undefined
-  const hashes = parts(fields[2], bytes => unpackBlocks(bytes, HASHES_A_MESSAGE))
-  const lists = parts(fields[3], bytes => unpackLists(bytes, LISTS_A_MESSAGE))
-  const wants = parts(fields[4], bytes => unpackWants(bytes, WANTS_A_MESSAGE))
-  const rows = parts(fields[5], bytes => unpackRows(bytes, ROWS_MAX))
+  const hashes = parts(fields[3], bytes => unpackBlocks(bytes, HASHES_A_MESSAGE))
+  const lists = parts(fields[4], bytes => unpackLists(bytes, LISTS_A_MESSAGE))
+  const wants = parts(fields[5], bytes => unpackWants(bytes, WANTS_A_MESSAGE))
+  const rows = parts(fields[6], bytes => unpackRows(bytes, ROWS_MAX))
   if (!hashes || !lists || !wants || !rows) return undefined
-  return { salt, root: root ?? undefined, hashes, lists, wants, rows }
+  const request = { salt, root: root ?? undefined, hashes, lists, wants, rows }
+  return slots === undefined ? request : { slots, ...request }
 }
 
 export function encodeExchangeAnswer(answer: ExchangeAnswer): Uint8Array {
@@ -87,6 +92,22 @@ export function decodeExchangeAnswer(bytes: Uint8Array): ExchangeAnswer | undefi
   const rows = parts(fields[5], bytes => unpackRows(bytes, ROWS_MAX))
   if (!hashes || !found || !rows) return undefined
   return { hashes, listsDone, from: from ?? undefined, found, wantsDone, rows, partial, rowsRead }
+}
+
+/** One bit for each slot. */
+function packSlots(slots: Uint16Array): Uint8Array {
+  const bits = new Uint8Array(SLOTS / 8)
+  for (const slot of slots) bits[slot >> 3] = (bits[slot >> 3] as number) | (1 << (slot & 7))
+  return bits
+}
+
+function unpackSlots(bits: Uint8Array): Uint16Array | undefined {
+  if (bits.length !== SLOTS / 8) return undefined
+  const slots: number[] = []
+  for (let slot = 0; slot < SLOTS; slot++) {
+    if (((bits[slot >> 3] as number) & (1 << (slot & 7))) !== 0) slots.push(slot)
+  }
+  return Uint16Array.from(slots)
 }
 
 function parts<T>(field: unknown, read: (bytes: Uint8Array) => T | undefined): T | undefined {

@@ -1,0 +1,116 @@
+/**
+ * Leftovers: rows of slots that this node owns no more. Whatever it was the only one to hold when it
+ * lost them (an owner that was away while others joined) is handed over by an exchange with the owners
+ * of now, until each slot was once proven to be the same at one of them; from there anti-entropy
+ * spreads it. Then the slot is done with, for as long as this node does not own it again.
+ *
+ *   owned ──▶ not owned, has rows ──same at an owner──▶ done
+ *     ▲───────────────┴──────────────owned again─────────┘
+ *
+ * Not promised: that the rows left behind take no room. They stay, and count for nothing.
+ */
+import type { Liveness } from '../cluster/liveness.ts'
+import type { Membership } from '../cluster/membership.ts'
+import { SLOTS } from '../digest/forest.ts'
+import type { Log, Meter, Store } from '../ports.ts'
+import type { Replica } from '../replica/replica.ts'
+import type { View } from '../ring/placement.ts'
+import { utf8 } from '../util/bytes.ts'
+import type { NodeId } from '../util/node-id.ts'
+import type { AntiEntropy } from './anti-entropy.ts'
+
+export interface LeftoversComponents {
+  readonly store: Store
+  readonly replica: Replica
+  readonly membership: Membership
+  readonly liveness: Liveness
+  readonly antiEntropy: Pick<AntiEntropy, 'handOver'>
+  readonly meter: Meter
+  readonly log: Log
+}
+
+const KEY = utf8('handed-over')
+
+export class Leftovers {
+  readonly #components: LeftoversComponents
+  /** Slots that are not owned and of which nothing is to be handed over any more; kept in the store. */
+  readonly #done = new Set<number>()
+  /** Slots that are not owned and not done, under the placement they were worked out from. */
+  #foreign: readonly number[] = []
+  #placed: Pick<View, 'current' | 'next'> | undefined
+
+  constructor(components: LeftoversComponents) {
+    this.#components = components
+    components.store.get('meta', KEY)?.forEach((flag, slot) => {
+      if (flag !== 0 && slot < SLOTS) this.#done.add(slot)
+    })
+  }
+
+  /** Hands over what is left, to each owner that is alive in turn. */
+  async turn(signal: AbortSignal): Promise<void> {
+    const { membership, liveness, meter, log } = this.#components
+    await this.#follow()
+    for (const peer of membership.peers) {
+      if (!liveness.isAlive(peer)) continue
+      const slots = this.#leftFor(peer)
+      if (slots.length === 0) continue
+      signal.throwIfAborted()
+      try {
+        await this.#handOver(peer, slots, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        meter.count('leftovers.failed')
+        log.debug('leftovers-failed', { peer, error: String(error) })
+      }
+    }
+  }
+
+  async #handOver(peer: NodeId, slots: Uint16Array, signal: AbortSignal): Promise<void> {
+    const { antiEntropy, meter, log } = this.#components
+    const same: number[] = []
+    const onSame = (some: Uint16Array) => same.push(...some)
+    try {
+      const { rowsSent } = await antiEntropy.handOver(peer, slots, { onSame, signal })
+      log.info('handed-over', { peer, slots: same.length, rows: rowsSent })
+    } finally {
+      meter.count('leftovers.slots', same.length)
+      for (const slot of same) this.#done.add(slot)
+      this.#foreign = this.#foreign.filter(slot => !this.#done.has(slot))
+      if (same.length > 0) await this.#save()
+    }
+  }
+
+  /** What is owned again is not done with: it may be written here, and lost again. */
+  async #follow(): Promise<void> {
+    const { view, id } = this.#components.membership
+    if (view.current === this.#placed?.current && view.next === this.#placed.next) return
+    const { current, next } = view
+    const [now, then] = [current.owned(id), next.owned(id)]
+    const isOwned = (slot: number) => now[slot] === 1 || then[slot] === 1
+    const back = [...this.#done].filter(isOwned)
+    for (const slot of back) this.#done.delete(slot)
+    if (back.length > 0) await this.#save()
+    this.#foreign = Array.from({ length: SLOTS }, (_, slot) => slot).filter(
+      slot => !isOwned(slot) && !this.#done.has(slot)
+    )
+    this.#placed = { current, next }
+  }
+
+  /** Slots with rows here that are the peer's now. */
+  #leftFor(peer: NodeId): Uint16Array {
+    const { membership, replica } = this.#components
+    if (this.#foreign.length === 0) return Uint16Array.of()
+    const owned = membership.view.current.owned(peer)
+    const left = this.#foreign.filter(
+      slot => owned[slot] === 1 && !this.#done.has(slot) && replica.forest.rows(slot) > 0
+    )
+    return Uint16Array.from(left)
+  }
+
+  async #save(): Promise<void> {
+    const flags = new Uint8Array(SLOTS)
+    for (const slot of this.#done) flags[slot] = 1
+    const value = this.#done.size === 0 ? undefined : flags
+    await this.#components.store.commit([{ space: 'meta', key: KEY, value }])
+  }
+}
