@@ -615,9 +615,63 @@ t.test('an exchange', async t => {
     for (const { membership } of sides) await membership.announce('up')
     const [a, b] = sides as [(typeof sides)[0], (typeof sides)[0]]
     await a.membership.compare('b' as NodeId)
-    return { a, b }
+    return { a, b, hub }
   }
   const peer = 'b' as NodeId
+
+  t.test('is not complete under another view than the answer was given under', async t => {
+    const { a, b, hub } = await createSides()
+    await a.replica.mutate(utf8('ours'), setTo('v'), false)
+    const { membership: c } = createMember(hub, 'c')
+    await c.announce('up')
+    const applyAll = b.replica.applyAll.bind(b.replica)
+    b.replica.applyAll = async rows => {
+      await b.membership.compare('c' as NodeId)
+      return applyAll(rows)
+    }
+    await t.rejects(a.antiEntropy.exchange(peer), { code: 'ERR_NETWORK' })
+    t.equal(a.antiEntropy.verified.at(0, peer), -Infinity)
+    const totals = a.meter.totals()
+    t.match(
+      totals,
+      { 'exchange.rows-sent': 1, 'exchange.rows-differed': 1 },
+      'what it moved is counted all the same'
+    )
+    t.notOk(totals['exchange.runs'])
+  })
+
+  t.test(
+    'proves nothing of slots that are filled since, nor of who is no longer a member',
+    async t => {
+      const { a, b } = await createSides()
+      const proven = () => a.antiEntropy.verified.at(7, peer)
+      await a.antiEntropy.exchange(peer)
+      t.ok(proven() > 0)
+      await a.replica.filling.begin([7])
+      t.equal(proven(), -Infinity)
+      const { request } = a.network
+      a.network.request = async (...of) => {
+        const answer = await request.apply(a.network, of)
+        await a.replica.filling.begin([7])
+        return answer
+      }
+      t.match(await a.antiEntropy.exchange(peer), { equal: true })
+      t.equal(proven(), -Infinity, 'also while it runs')
+      a.network.request = request
+      await a.antiEntropy.exchange(peer)
+      t.ok(proven() > 0)
+      const before = proven()
+      a.clock.now += 10
+      a.replica.keeper.distrust([7])
+      await a.antiEntropy.exchange(peer)
+      t.equal(proven(), before, 'nor where the tree here is known to be wrong')
+      t.equal(a.antiEntropy.verified.at(8, peer), before + 10)
+      await b.membership.announce('left')
+      await a.membership.compare(peer)
+      t.equal(proven(), -Infinity)
+      t.same(a.antiEntropy.status(), [])
+    }
+  )
 
   t.test('reports what it found and moved', async t => {
     const { a, b } = await createSides()

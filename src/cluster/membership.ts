@@ -199,8 +199,10 @@ export class Membership {
       if (ask.table !== undefined) this.#merge(ask.table, from)
       if (ask.view !== this.#keeper.view.fingerprint) return this.#otherView(from)
       const reply = await handler(from, ask.body, signal)
-      // A change that took effect under another view than it was sent under may have missed an owner.
-      return protocol === 'apply' && ask.view !== this.#keeper.view.fingerprint
+      // A change that took effect under another view than it was sent under may have missed an owner, and
+      // the positions in an exchange mean the slots that were shared under the view it was sent under.
+      return (protocol === 'apply' || protocol === 'exchange') &&
+        ask.view !== this.#keeper.view.fingerprint
         ? this.#otherView(from)
         : encodeReply({ body: reply, marks: this.#components.remembered.tell(from) })
     })

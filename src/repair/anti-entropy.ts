@@ -18,7 +18,7 @@ import { Verified } from '../ring/verified.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { decodeExchangeRequest, encodeExchangeAnswer } from '../wire/exchange.ts'
 import { Doubts } from './doubts.ts'
-import { applyRows, ExchangeRun, malformed, type Ran } from './exchange-run.ts'
+import { applyRows, ExchangeRun, malformed, type Ran, type Sums } from './exchange-run.ts'
 import { Pace, type PaceInit } from './pace.ts'
 import type { ExchangeProgress } from './progress.ts'
 
@@ -80,13 +80,14 @@ interface Seen {
 }
 
 export class AntiEntropy {
-  /** What the exchanges that it began have proven equal, on this node's monotonic clock. */
-  readonly verified = new Verified()
   readonly #components: AntiEntropyComponents
   readonly #settleMs: number
   readonly #exchangeMs: number
   readonly #pace: Pace
   readonly #doubts: Doubts
+  #verified = new Verified()
+  /** Of what is filling here, when that was last looked at. */
+  #generation = 0
   readonly #answering = new Map<NodeId, number>()
   #runs = 0
   readonly #shared = new Map<NodeId, Shared>()
@@ -100,6 +101,16 @@ export class AntiEntropy {
     this.#pace = new Pace({ ...components, busy: components.busy ?? (() => false) }, init)
     this.#doubts = new Doubts(components)
     components.membership.serve('exchange', (from, body) => this.#answer(from, body))
+    components.membership.onView(() => this.#forgetOthers())
+  }
+
+  /** What the exchanges that it began have proven equal, on this node's monotonic clock. */
+  get verified(): Verified {
+    const { generation } = this.#components.replica.filling
+    // A slot that begins to be filled is no longer what was compared.
+    if (generation !== this.#generation) this.#verified = new Verified()
+    this.#generation = generation
+    return this.#verified
   }
 
   /** One exchange with every peer that is alive and shares slots, one after the other. */
@@ -122,7 +133,7 @@ export class AntiEntropy {
   /** Finds and moves what differs. Rejects when the peer cannot be reached or the view changes. */
   async exchange(peer: NodeId, options: ExchangeOptions = {}): Promise<Exchanged> {
     const { generation } = this.#components.replica.filling
-    const report = { peer, generation, ...(await this.#run(peer, options)) }
+    const report = { peer, generation, ...(await this.#run(peer, options, generation)) }
     const now = this.#components.clock.monoMs()
     const equalMs = report.equal ? now : this.#seen.get(peer)?.equalMs
     this.#seen.set(peer, { lastMs: now, equalMs })
@@ -132,7 +143,8 @@ export class AntiEntropy {
     return report
   }
 
-  async #run(peer: NodeId, options: ExchangeOptions): Promise<Ran> {
+  async #run(peer: NodeId, options: ExchangeOptions, generation: number): Promise<Ran> {
+    const { filling, keeper } = this.#components.replica
     const run = new ExchangeRun(
       { ...this.#components, pace: this.#pace },
       {
@@ -142,7 +154,10 @@ export class AntiEntropy {
         salt: this.#runs++,
         turnMs: options.exchangeMs ?? Infinity,
         signal: options.signal,
-        onSame: (slots, atMs) => this.verified.note(peer, slots, atMs),
+        // Slots that are being filled since were the same without what they lack.
+        onSame: (slots, atMs) => {
+          if (generation === filling.generation) this.verified.note(peer, keeper.sound(slots), atMs)
+        },
         onProgress: options.onProgress
       }
     )
@@ -151,6 +166,9 @@ export class AntiEntropy {
     } catch (error) {
       this.#countMalformed(error)
       throw error
+    } finally {
+      for (const [name, of] of COUNTED)
+        this.#components.meter.count(`exchange.${name}`, of(run.sums))
     }
   }
 
@@ -274,18 +292,29 @@ export class AntiEntropy {
     return group
   }
 
+  /** What is kept of those who are no longer members; the groups in WebAssembly memory are given back. */
+  #forgetOthers(): void {
+    const { peers } = this.#components.membership
+    this.verified.retain(peers)
+    for (const [peer, { group }] of this.#shared) {
+      if (peers.includes(peer)) continue
+      group.free()
+      this.#shared.delete(peer)
+    }
+    for (const peer of this.#seen.keys()) if (!peers.includes(peer)) this.#seen.delete(peer)
+  }
+
   #count(report: Exchanged): void {
     const { meter, log } = this.#components
     meter.count('exchange.runs')
     meter.count('exchange.equal', report.equal ? 1 : 0)
-    for (const [name, of] of COUNTED) meter.count(`exchange.${name}`, of(report))
     if (report.rowsSent + report.rowsReceived === 0) return
     const { peer, rowsSent, rowsReceived } = report
     log.info('exchange-moved', { peer, rowsSent, rowsReceived })
   }
 }
 
-const COUNTED: readonly [name: string, of: (report: ExchangeReport) => number][] = [
+const COUNTED: readonly [name: string, of: (report: Sums) => number][] = [
   ['rows-sent', report => report.rowsSent],
   ['rows-received', report => report.rowsReceived],
   ['rows-differed', report => report.rowsDiffered],

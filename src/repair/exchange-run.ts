@@ -54,6 +54,8 @@ export type Ran = Omit<ExchangeReport, 'peer'> & {
   readonly unexplained: Uint16Array
 }
 
+export type Sums = Omit<ExchangeReport, 'peer' | 'equal' | 'keys'>
+
 const DEADLINE_MS = 30_000
 /** Walks in one exchange: each later one finds what was written during the one before. */
 const PASSES_MAX = 4
@@ -111,6 +113,12 @@ export class ExchangeRun {
     }
   }
 
+  /** What it has cost and brought so far, whether it came to its end or not. */
+  get sums(): Sums {
+    const { bytesSent, bytesReceived, rowBytes } = this.#sums
+    return { ...this.#sums, overheadBytes: bytesSent + bytesReceived - rowBytes }
+  }
+
   async #run(): Promise<Ran> {
     let complete = false
     let same = false
@@ -123,36 +131,40 @@ export class ExchangeRun {
       unexplained = walked.unexplained
       if (!same && this.#moved === moved) break
     }
-    const sums = this.#sums
-    const overheadBytes = sums.bytesSent + sums.bytesReceived - sums.rowBytes
-    const report = { ...sums, overheadBytes, keys: this.#keys }
+    const report = { ...this.sums, keys: this.#keys }
     return { equal: same, complete, refusal: this.#refusal, unexplained, ...report }
   }
 
   async #walk(salt: number): Promise<Walked> {
-    const { replica, timers, clock, pace } = this.#components
+    const { replica, clock, pace } = this.#components
     const beganMs = clock.monoMs()
     const own = { forest: replica.forest, rows: replica.rows, group: this.#init.group }
     const walk = new Initiator(own, { salt, size: () => pace.size })
+    try {
+      if (await this.#toEnd(walk)) this.#init.onSame(walk.same, beganMs)
+    } finally {
+      this.#sums.rowsDiffered += walk.rowsDiffered
+      this.#sums.rowsRead += walk.rowsRead
+    }
+    this.#tell(walk, true)
+    const complete = walk.complete && !this.#over && this.#refusal === undefined
+    return { equal: walk.equal, complete, unexplained: complete ? walk.unexplained : NO_SLOTS }
+  }
+
+  /** False when the time was over before. */
+  async #toEnd(walk: Initiator): Promise<boolean> {
+    const { timers, pace } = this.#components
     for (;;) {
       const over = this.#over
-      if (over && this.#flights.size === 0) break
+      if (over && this.#flights.size === 0) return false
       const step = over ? WAIT : await pace.run(walk.next(), this.#end.signal)
-      if (step.do === 'done') {
-        this.#init.onSame(walk.same, beganMs)
-        break
-      }
+      if (step.do === 'done') return true
       if (step.do === 'settle') await sleep(timers, this.#init.settleMs, this.#end.signal)
       else if (step.do === 'send') this.#send(step.id, step.message)
       else await this.#receive(walk)
       this.#assertView()
       this.#tell(walk)
     }
-    this.#tell(walk, true)
-    this.#sums.rowsDiffered += walk.rowsDiffered
-    this.#sums.rowsRead += walk.rowsRead
-    const complete = walk.complete && !this.#over && this.#refusal === undefined
-    return { equal: walk.equal, complete, unexplained: complete ? walk.unexplained : NO_SLOTS }
   }
 
   #tell(walk: Initiator, end = false): void {

@@ -127,6 +127,11 @@ export class ForestKeeper {
     return this.#checkpoints.isWrong(slot)
   }
 
+  /** Those whose trees are not known to be wrong: the same list where that is all. */
+  sound(slots: Uint16Array): Uint16Array {
+    return this.#checkpoints.wrong === 0 ? slots : slots.filter(slot => !this.isWrong(slot))
+  }
+
   /** Compares rows with their trees, from `from` on. Only while no change is under way. */
   verify(from: Position, budget: VerifyBudget): Verified {
     return verify(this.#components, from, budget)
