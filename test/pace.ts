@@ -4,6 +4,7 @@ import { Foreground } from '../src/repair/foreground.ts'
 import { Pace } from '../src/repair/pace.ts'
 import { finish } from '../src/util/sliced.ts'
 import { HandClock } from './fixtures/engine-parts.ts'
+import { HandTime } from './fixtures/hand-time.ts'
 
 /** A clock that only work moves on, and timers that fire at once and say for how long they were set. */
 function createStage(init: { busy: boolean }) {
@@ -12,6 +13,7 @@ function createStage(init: { busy: boolean }) {
   const timers = {
     after: (ms: number, fn: () => void) => {
       rests.push(ms)
+      clock.now += ms
       queueMicrotask(fn)
       return () => {}
     }
@@ -50,6 +52,28 @@ t.test('while clients are served, work takes only its share of the time', async 
   await pace.run(work(8, 1))
   t.same(rests, [0, 0])
 })
+
+t.test(
+  'P11 repair storms: however many exchanges are under way, they have one share together',
+  async t => {
+    for (const runs of [1, 2, 6]) {
+      const time = new HandTime()
+      let workedMs = 0
+      const work = function* () {
+        for (; ; workedMs++, time.now++) yield
+      }
+      const pace = new Pace({ clock: time, timers: time, busy: () => true }, { share: 0.2 })
+      const controller = new AbortController()
+      const all = Array.from({ length: runs }, () => pace.run(work(), controller.signal))
+      const ended = Promise.allSettled(all)
+      await time.pass(2_000)
+      controller.abort()
+      await ended
+      const share = workedMs / time.now
+      t.ok(share > 0.15 && share < 0.25, `${runs} at once take ${share.toFixed(2)}`)
+    }
+  }
+)
 
 t.test('many short works add up to a turn', async t => {
   const { rests, work, pace } = createStage({ busy: true })

@@ -1,7 +1,7 @@
 /**
  * What has gone wrong in systems like this one, each as a test under its number. P1 to P4 are in
- * kv679.ts, P14 is in kinds-calls.ts. P8 (tombstones collected too early) does not apply while tombstones
- * stay; P11 (repair storms) is a question of time and for the benchmarks.
+ * kv679.ts, P14 is in kinds-calls.ts, P11 in pace.ts. P8 (tombstones collected too early) does not apply
+ * while tombstones stay.
  */
 import t from 'tap'
 import { Membership } from '../src/cluster/membership.ts'

@@ -1,7 +1,8 @@
 /**
  * How fast the background may work. Work comes in slices and is done for a few milliseconds at a time;
  * then everything else has its turn. While clients are being served, the background rests so long
- * after each turn that it has only a share of the time.
+ * after each turn that it has only a share of the time: all of it together, however many exchanges are
+ * under way.
  *
  * Not promised: that a turn is short where one slice is long.
  */
@@ -34,6 +35,8 @@ export interface PaceInit {
   readonly share?: number
 }
 
+/** What takes so long has mostly waited for the disk; and whoever asked waits for an answer. */
+const REST_MS_MAX = 500
 /** Rows that are applied at once while clients are being served: a few milliseconds with the commit. */
 const BUSY_ROWS = 64
 /** And while nobody is: as many as one message has. */
@@ -45,6 +48,8 @@ export class Pace {
   readonly #share: number
   /** Worked since the last rest. */
   #workedMs = 0
+  /** When the last rest is over. */
+  #freeAtMs = -Infinity
 
   constructor(components: PaceComponents, init: PaceInit = {}) {
     this.#components = components
@@ -64,10 +69,13 @@ export class Pace {
 
   /** Does the work to its end. */
   async run<T>(work: Sliced<T>, signal?: AbortSignal): Promise<T> {
+    const { clock, timers } = this.#components
     for (;;) {
-      const from = this.#components.clock.monoMs()
+      // Another one may have worked for this one's turn as well.
+      for (let ms = this.#restMs; ms > 0; ms = this.#restMs) await sleep(timers, ms, signal)
+      const from = clock.monoMs()
       const step = work.next()
-      await this.worked(this.#components.clock.monoMs() - from, signal)
+      await this.worked(clock.monoMs() - from, signal)
       if (step.done === true) return step.value
     }
   }
@@ -76,8 +84,14 @@ export class Pace {
   worked(ms: number, signal?: AbortSignal): Promise<void> | undefined {
     this.#workedMs += ms
     if (this.#workedMs < this.#turnMs) return undefined
-    const restMs = this.#components.busy() ? this.#workedMs * (1 / this.#share - 1) : 0
+    const restMs = Math.min(REST_MS_MAX, this.#workedMs * (1 / this.#share - 1))
     this.#workedMs = 0
-    return sleep(this.#components.timers, restMs, signal)
+    this.#freeAtMs = Math.max(this.#components.clock.monoMs(), this.#freeAtMs) + restMs
+    return sleep(this.#components.timers, this.#restMs, signal)
+  }
+
+  get #restMs(): number {
+    if (!this.#components.busy()) return 0
+    return Math.max(0, this.#freeAtMs - this.#components.clock.monoMs())
   }
 }
