@@ -349,6 +349,19 @@ t.test('hints', async t => {
     t.equal(count(), 0)
   })
 
+  t.test('of which two writings in a row were refused are the one on disk', async t => {
+    const { hints, write, store, sent, count } = await createHints()
+    await write('a')
+    store.refuses = writes => writes.some(({ space }) => space === 'hints')
+    const refused = [1, 2].flatMap(() => [hints.add(owner, utf8('a')), hints.add(owner, utf8('b'))])
+    for (const each of await Promise.allSettled(refused)) t.equal(each.status, 'rejected')
+    store.refuses = () => false
+    t.equal(count(), 1)
+    await hints.replay()
+    t.same(sent, [['a']])
+    t.equal(count(), 0)
+  })
+
   t.test('that the disk refused to remove are removed the next time', async t => {
     const { hints, write, store, sent, count } = await createHints()
     await write('a')

@@ -181,9 +181,11 @@ export class AntiEntropy {
     slots: Uint16Array,
     { onSame, signal }: { onSame: (slots: Uint16Array) => void; signal?: AbortSignal | undefined }
   ): Promise<Ran> {
-    const group = this.#components.replica.forest.group(slots)
+    const { forest, keeper } = this.#components.replica
+    const group = forest.group(slots)
     const [salt, turnMs, settleMs] = [this.#runs++, this.#exchangeMs, 0]
-    const init = { peer, group, isOwn: true, salt, turnMs, settleMs, signal, onSame }
+    const note = (same: Uint16Array) => onSame(keeper.sound(same))
+    const init = { peer, group, isOwn: true, salt, turnMs, settleMs, signal, onSame: note }
     try {
       return await new ExchangeRun({ ...this.#components, pace: this.#pace }, init).run()
     } catch (error) {

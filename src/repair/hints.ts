@@ -24,7 +24,7 @@ import { nameOf } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { sleep } from '../util/sleep.ts'
 import { decodeRefusals, encodeApply, type ApplyItem } from '../wire/rows.ts'
-import { HintIndex, type Known, type Writing } from './hint-index.ts'
+import { HintIndex, type Writing } from './hint-index.ts'
 import { carriedRow, idOf, knownOf, makeHint, rangeOf, readHint, type Hint } from './hint-record.ts'
 import { pauseAfter, type Rates, type Sent } from './rate.ts'
 
@@ -227,18 +227,33 @@ export class Hints {
 
   async #commit(hints: readonly Hint[], flush: boolean): Promise<void> {
     const { store, meter } = this.#components
-    const before = hints.map(({ id }) => this.#index.get(id))
     for (const hint of hints) this.#index.set(hint.id, knownOf(hint))
     const writes = hints.map(({ id, value }) => ({ space: 'hints' as const, key: id, value }))
     try {
       await store.commit(writes, flush ? 'flush' : 'commit')
     } catch (error) {
-      for (const [i, hint] of hints.entries()) {
-        if (this.#index.has(hint)) this.#restore(hint.id, before[i])
-      }
+      for (const hint of hints) if (this.#index.has(hint)) this.#reread(hint.id)
+      this.#index.sort()
       throw error
     }
+    for (const hint of hints) {
+      // One that came after it was refused, and what was on disk then was older.
+      if ((this.#index.get(hint.id)?.sequence ?? Infinity) < hint.sequence) {
+        this.#index.set(hint.id, knownOf(hint))
+      }
+    }
     meter.count('hints.kept', hints.length)
+  }
+
+  /**
+   * Has the index say what is on disk: the writing before may have been refused as well, so what was
+   * remembered of it is no better.
+   */
+  #reread(id: Uint8Array): void {
+    const value = this.#components.store.get('hints', id)
+    const hint = value && readHint(id, value)
+    if (hint === undefined) this.#index.delete(id)
+    else this.#index.set(id, knownOf(hint))
   }
 
   /** Gives what hints carry to the owners of now; a hint for somebody else ends with that. */
@@ -383,16 +398,16 @@ export class Hints {
       await this.#components.store.commit(writes)
     } catch (error) {
       const gone = removed.filter(({ id }) => this.#index.get(id) === undefined)
-      for (const { id, known } of gone) this.#restore(id, known)
+      for (const { id } of gone) this.#reread(id)
       this.#index.sort()
       throw error
     }
+    // A writing that was refused meanwhile may have found it on disk still.
+    const stale = removed.filter(
+      ({ id, known }) => this.#index.get(id)?.sequence === known?.sequence
+    )
+    for (const { id } of stale) this.#index.delete(id)
     return removed.length
-  }
-
-  #restore(id: Uint8Array, before: Known | undefined): void {
-    if (before === undefined) this.#index.delete(id)
-    else this.#index.set(id, before)
   }
 }
 
