@@ -55,6 +55,16 @@ t.test('repair waits for writes on their way, and with now it does not', async t
   t.ok((await took(true)) < 200)
 })
 
+t.test('a peer that cannot be reached keeps nobody from being repaired', async t => {
+  for (const silentPeer of [0, 1]) {
+    const world = await behind(20)
+    cut(world, silentPeer, 2)
+    const repair = world.node(2).repair()
+    await t.rejects(world.until(repair), { code: 'ERR_NETWORK' })
+    t.equal(world.node(2).status().rows, 20)
+  }
+})
+
 t.test('a repair that is aborted rejects, and what it told is done', async t => {
   const world = await behind(100)
   const stop = new AbortController()

@@ -25,8 +25,8 @@ export class ByHand {
   }
 
   /**
-   * Rejects when an exchange does, and with the reason of the signal when that was it; what was moved
-   * until then stays moved.
+   * Every peer has its turn; rejects after that with the first failure, and at once with the reason of
+   * the signal when that was it. What was moved stays moved.
    */
   async run(options: RepairOptions): Promise<readonly ExchangeReport[]> {
     const { clock } = this.#components
@@ -34,6 +34,7 @@ export class ByHand {
     const beganMs = clock.monoMs()
     const peers = this.#peers(options.peer)
     const reports: ExchangeReport[] = []
+    let failure: unknown
     for (const [peersDone, peer] of peers.entries()) {
       const before = movedBy(reports)
       const tell = ({ rows, bytes, ...progress }: ExchangeProgress) => {
@@ -50,18 +51,19 @@ export class ByHand {
       }
       const settle = now === true ? { settleMs: 0 } : {}
       const listen = onProgress === undefined ? {} : { onProgress: tell }
-      reports.push(await this.#exchange(peer, { signal, ...settle, ...listen }))
+      try {
+        reports.push(await this.#exchange(peer, { signal, ...settle, ...listen }))
+      } catch (error) {
+        signal?.throwIfAborted()
+        failure ??= error
+      }
     }
+    if (failure !== undefined) throw failure
     return reports
   }
 
   async #exchange(peer: NodeId, options: ExchangeOptions): Promise<ExchangeReport> {
-    try {
-      return reportOf(await this.#components.antiEntropy.exchange(peer, options))
-    } catch (error) {
-      options.signal?.throwIfAborted()
-      throw error
-    }
+    return reportOf(await this.#components.antiEntropy.exchange(peer, options))
   }
 
   #peers(only: NodeId | undefined): readonly NodeId[] {
