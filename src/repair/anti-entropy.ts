@@ -284,12 +284,14 @@ export class AntiEntropy {
     const known = this.#shared.get(peer)
     if (known?.current === view.current && known.next === view.next) return known.group
     known?.group.free()
-    const owned = [peer, id].map(node => [view.current.owned(node), view.next.owned(node)])
-    const slots: number[] = []
+    const owned = (node: NodeId) => [view.current.owned(node), view.next.owned(node)] as const
+    const [theirs, ours] = [owned(peer), owned(id)]
+    const slots = new Uint16Array(SLOTS)
+    let count = 0
     for (let slot = 0; slot < SLOTS; slot++) {
-      if (owned.every(flags => flags.some(each => each[slot] === 1))) slots.push(slot)
+      if (has(theirs, slot) && has(ours, slot)) slots[count++] = slot
     }
-    const group = replica.forest.group(Uint16Array.from(slots))
+    const group = replica.forest.group(slots.slice(0, count))
     this.#shared.set(peer, { current: view.current, next: view.next, group })
     return group
   }
@@ -326,6 +328,10 @@ const COUNTED: readonly [name: string, of: (report: Sums) => number][] = [
   ['bytes-sent', report => report.bytesSent],
   ['bytes-received', report => report.bytesReceived]
 ]
+
+function has([current, next]: readonly [Uint8Array, Uint8Array], slot: number): boolean {
+  return current[slot] === 1 || next[slot] === 1
+}
 
 function tooMany(peer: NodeId): HearsayError {
   return new HearsayError(

@@ -40,7 +40,8 @@ export class Handoff {
   /** With whom an exchange has matched since slots last began to be filled. */
   readonly #matched = new Set<NodeId>()
   #generation = 0
-  #owned: ReadonlySet<number>
+  /** One for each slot that is this node's, now or after the change that is under way. */
+  #owned: Uint8Array
   /** What `#owned` was worked out from. */
   #placed: Pick<View, 'current' | 'next'>
 
@@ -68,7 +69,7 @@ export class Handoff {
     if (filling.size === 0) return
     const done: number[] = []
     for (let slot = 0; slot < SLOTS; slot++) {
-      if (filling.has(slot) && (!this.#owned.has(slot) || this.#isProven(slot))) done.push(slot)
+      if (filling.has(slot) && (this.#owned[slot] === 0 || this.#isProven(slot))) done.push(slot)
     }
     await filling.end(done)
   }
@@ -81,7 +82,10 @@ export class Handoff {
     this.#placed = view
     const before = this.#owned
     this.#owned = this.#ownedSlots()
-    const gained = [...this.#owned].filter(slot => !before.has(slot))
+    const gained: number[] = []
+    this.#owned.forEach((flag, slot) => {
+      if (flag === 1 && before[slot] === 0) gained.push(slot)
+    })
     if (gained.length > 0) this.#later(this.#components.replica.filling.begin(gained))
   }
 
@@ -100,14 +104,10 @@ export class Handoff {
     )
   }
 
-  #ownedSlots(): ReadonlySet<number> {
+  #ownedSlots(): Uint8Array {
     const { view, id } = this.#components.membership
-    const [current, next] = [view.current.owned(id), view.next.owned(id)]
-    const owned = new Set<number>()
-    for (let slot = 0; slot < SLOTS; slot++) {
-      if (current[slot] === 1 || next[slot] === 1) owned.add(slot)
-    }
-    return owned
+    const next = view.next.owned(id)
+    return view.current.owned(id).map((flag, slot) => flag | (next[slot] as number))
   }
 
   #isProven(slot: number): boolean {

@@ -35,8 +35,11 @@ export class Leftovers {
   readonly #components: LeftoversComponents
   /** Slots that are not owned and of which nothing is to be handed over any more; kept in the store. */
   readonly #done = new Set<number>()
-  /** Slots that are not owned and not done, under the placement they were worked out from. */
-  #foreign: readonly number[] = []
+  /**
+   * Slots with rows that are not owned and not done, under the placement they were worked out from.
+   * Nothing is written to them under it.
+   */
+  #foreign: number[] = []
   #placed: Pick<View, 'current' | 'next'> | undefined
 
   constructor(components: LeftoversComponents) {
@@ -82,7 +85,8 @@ export class Leftovers {
 
   /** What is owned again is not done with: it may be written here, and lost again. */
   async #follow(): Promise<void> {
-    const { view, id } = this.#components.membership
+    const { membership, replica } = this.#components
+    const { view, id } = membership
     if (view.current === this.#placed?.current && view.next === this.#placed.next) return
     const { current, next } = view
     const [now, then] = [current.owned(id), next.owned(id)]
@@ -90,21 +94,19 @@ export class Leftovers {
     const back = [...this.#done].filter(isOwned)
     for (const slot of back) this.#done.delete(slot)
     if (back.length > 0) await this.#save()
-    this.#foreign = Array.from({ length: SLOTS }, (_, slot) => slot).filter(
-      slot => !isOwned(slot) && !this.#done.has(slot)
-    )
+    this.#foreign = []
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const isLeft = !isOwned(slot) && !this.#done.has(slot) && replica.forest.rows(slot) > 0
+      if (isLeft) this.#foreign.push(slot)
+    }
     this.#placed = { current, next }
   }
 
-  /** Slots with rows here that are the peer's now. */
+  /** Those of them that are the peer's now. */
   #leftFor(peer: NodeId): Uint16Array {
-    const { membership, replica } = this.#components
     if (this.#foreign.length === 0) return Uint16Array.of()
-    const owned = membership.view.current.owned(peer)
-    const left = this.#foreign.filter(
-      slot => owned[slot] === 1 && !this.#done.has(slot) && replica.forest.rows(slot) > 0
-    )
-    return Uint16Array.from(left)
+    const owned = this.#components.membership.view.current.owned(peer)
+    return Uint16Array.from(this.#foreign.filter(slot => owned[slot] === 1))
   }
 
   async #save(): Promise<void> {
