@@ -124,6 +124,22 @@ for (const [name, create] of Object.entries(implementations)) {
       )
       t.pass()
     })
+    t.test('have under a key the digest of both with the length of the key', async t => {
+      const hasher = create()
+      for (const [ofKey, ofRow] of [
+        [1, 0],
+        [20, 100],
+        [256, 3_000],
+        [1_024, 300_000]
+      ] as const) {
+        const [key, bytes] = [officialInput(ofKey), officialInput(ofRow)]
+        const out = new Uint8Array(33)
+        hasher.digestRow(key, bytes, out, 1)
+        const whole = concat([Uint8Array.of(ofKey >> 8, ofKey & 255), key, bytes])
+        t.equal(hex(out), `00${hex(hasher.digest(whole))}`)
+        t.throws(() => hasher.digestRow(key, bytes, out, 2), { code: 'ERR_ARGUMENT' })
+      }
+    })
     t.test('are found wherever the packed bytes begin', async t => {
       const hasher = create()
       const rows = Array.from({ length: 1_200 }, (_, i) => officialInput(i % 190))
@@ -205,6 +221,8 @@ t.test('hashing one row to where the caller wants it allocates nothing', async t
     return Math.min(...all.filter(bytes => bytes >= 0))
   }
   t.ok(leastOf(() => forest.digestInto(input, out)) < 8 * CALLS, 'not even a number a call')
+  const key = officialInput(20)
+  t.ok(leastOf(() => forest.digestRow(key, input, out)) < 8 * CALLS, 'nor under its key')
   t.ok(leastOf(() => forest.digest(input)) > 32 * CALLS, 'as it would be seen')
 })
 

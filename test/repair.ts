@@ -55,6 +55,23 @@ t.test('repair waits for writes on their way, and with now it does not', async t
   t.ok((await took(true)) < 200)
 })
 
+t.test('exchanges with one peer wait for each other, and move a row once', async t => {
+  const world = await behind(100)
+  const [node, peer] = [world.node(2), world.node(0).id]
+  const asked = Array.from({ length: 6 }, () => node.repair({ peer }))
+  const stop = new AbortController()
+  const waiting = node.repair({ peer, signal: stop.signal })
+  stop.abort(new Error('enough'))
+  await t.rejects(waiting, { message: 'enough' }, 'at once, whoever is before it')
+  const reports = (await world.until(Promise.all(asked))).flat()
+  t.equal(reports.length, 6)
+  t.equal(
+    reports.reduce((sum, each) => sum + each.rowsReceived, 0),
+    100
+  )
+  t.ok(reports.every(({ equal }) => equal))
+})
+
 t.test('a peer that cannot be reached keeps nobody from being repaired', async t => {
   for (const silentPeer of [0, 1]) {
     const world = await behind(20)

@@ -4,6 +4,7 @@
  */
 import { checkOut, checkPacked, DIGEST_BYTES } from './limits.ts'
 import { BATCH_ROWS, hashLong, hashPacked, HASHES_AT, ROWS_AT, stageRoom } from './packed.ts'
+import { HEAD_BYTES, rowOf, writeRow } from './row-bytes.ts'
 import type { Core } from './wasm.ts'
 
 export interface Hasher {
@@ -11,6 +12,11 @@ export interface Hasher {
   digest(bytes: Uint8Array): Uint8Array
   /** As `digest`, to `out` from byte `at` on. Allocates nothing. */
   digestInto(bytes: Uint8Array, out: Uint8Array, at?: number): void
+  /**
+   * Keyed BLAKE3 of a row under its key: of the length of `key` in two bytes, `key`, and `bytes`. To
+   * `out` from byte `at` on. Allocates nothing, but for a row that is larger than the stage.
+   */
+  digestRow(key: Uint8Array, bytes: Uint8Array, out: Uint8Array, at?: number): void
   /**
    * Digests of many rows in one pass: 32 bytes each, in order, owned by the caller. Of no rows they
    * are no bytes.
@@ -60,6 +66,17 @@ export class WasmHasher implements Hasher {
   digestInto(bytes: Uint8Array, out: Uint8Array, at = 0): void {
     checkOut(out, at, 1)
     this.#hashOne(this.#keyed, bytes)
+    out.set(this.#hashed(), at)
+  }
+
+  digestRow(key: Uint8Array, bytes: Uint8Array, out: Uint8Array, at = 0): void {
+    checkOut(out, at, 1)
+    const length = HEAD_BYTES + key.length + bytes.length
+    if (length > this.#room) this.#hashOne(this.#keyed, rowOf(key, bytes))
+    else {
+      writeRow(this.#core.bytes(), this.#rowAt, key, bytes)
+      this.#hashRow(this.#keyed, this.#rowAt, length, this.#hashAt)
+    }
     out.set(this.#hashed(), at)
   }
 

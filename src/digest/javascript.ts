@@ -9,6 +9,7 @@ import type { Forest, Leaves, SlotGroup } from './forest.ts'
 import { hashInto, keyedHashInto, keyedHashPacked, toWords, viewOf } from './javascript-blake3.ts'
 import type { Words } from './javascript-blake3.ts'
 import { Nodes, Tree } from './javascript-tree.ts'
+import { rowOf } from './row-bytes.ts'
 import {
   checkDepth,
   checkGroup,
@@ -61,6 +62,10 @@ class JavaScriptForest implements Forest {
   digestInto(bytes: Uint8Array, out: Uint8Array, at = 0): void {
     checkOut(out, at, 1)
     keyedHashInto(this.#key, bytes, out, at)
+  }
+
+  digestRow(key: Uint8Array, bytes: Uint8Array, out: Uint8Array, at = 0): void {
+    this.digestInto(rowOf(key, bytes), out, at)
   }
 
   digestPacked(rows: Uint8Array, offsets: Uint32Array, out: Uint8Array): void {

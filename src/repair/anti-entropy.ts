@@ -89,6 +89,8 @@ export class AntiEntropy {
   /** Of what is filling here, when that was last looked at. */
   #generation = 0
   readonly #answering = new Map<NodeId, number>()
+  /** The exchanges that were begun with each peer; resolves when the last of them is over. */
+  readonly #turns = new Map<NodeId, Promise<void>>()
   #runs = 0
   readonly #shared = new Map<NodeId, Shared>()
   readonly #seen = new Map<NodeId, Seen>()
@@ -119,7 +121,9 @@ export class AntiEntropy {
     const done: Exchanged[] = []
     for (const peer of membership.peers) {
       signal?.throwIfAborted()
-      if (!liveness.isAlive(peer) || this.sharedSlots(peer).length === 0) continue
+      // One that was asked for, and may take long, does for a turn.
+      if (!liveness.isAlive(peer) || this.#turns.has(peer)) continue
+      if (this.sharedSlots(peer).length === 0) continue
       try {
         done.push(await this.exchange(peer, { exchangeMs: this.#exchangeMs, signal }))
       } catch (error) {
@@ -130,8 +134,21 @@ export class AntiEntropy {
     return done
   }
 
-  /** Finds and moves what differs. Rejects when the peer cannot be reached or the view changes. */
+  /**
+   * Finds and moves what differs. Rejects when the peer cannot be reached or the view changes. One at a
+   * time with each peer: two at once would move every row twice.
+   */
   async exchange(peer: NodeId, options: ExchangeOptions = {}): Promise<Exchanged> {
+    const before = this.#turns.get(peer) ?? Promise.resolve()
+    const mine = unlessAborted(before, options.signal).then(() => this.#exchange(peer, options))
+    const over = Promise.allSettled([before, mine]).then(() => {
+      if (this.#turns.get(peer) === over) this.#turns.delete(peer)
+    })
+    this.#turns.set(peer, over)
+    return mine
+  }
+
+  async #exchange(peer: NodeId, options: ExchangeOptions): Promise<Exchanged> {
     const { generation } = this.#components.replica.filling
     const report = { peer, generation, ...(await this.#run(peer, options, generation)) }
     const now = this.#components.clock.monoMs()
@@ -328,6 +345,20 @@ const COUNTED: readonly [name: string, of: (report: Sums) => number][] = [
   ['bytes-sent', report => report.bytesSent],
   ['bytes-received', report => report.bytesReceived]
 ]
+
+/** Waits for it, but no longer than the signal allows. */
+function unlessAborted(before: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return before
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason as Error)
+    if (signal.aborted) return abort()
+    signal.addEventListener('abort', abort, { once: true })
+    void before.then(() => {
+      signal.removeEventListener('abort', abort)
+      resolve()
+    })
+  })
+}
 
 function has([current, next]: readonly [Uint8Array, Uint8Array], slot: number): boolean {
   return current[slot] === 1 || next[slot] === 1

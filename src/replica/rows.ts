@@ -6,6 +6,7 @@
 import { windowsInto, type LeafReader, type LeafRow } from '../digest/exchange-rows.ts'
 import type { Hasher } from '../digest/forest.ts'
 import { DIGEST_BYTES } from '../digest/limits.ts'
+import { HEAD_BYTES, writeRow } from '../digest/row-bytes.ts'
 import { readPlainRow, type PlainRow } from '../lattice/encode-plain.ts'
 import { decodeRow, encodeRowAfter, newestTimeIn } from '../lattice/encode.ts'
 import type { Row } from '../lattice/row.ts'
@@ -100,8 +101,6 @@ export interface RowsComponents {
 /** Of every row, this much of its digest is stored with it. */
 const CHECK_BYTES = 8
 const EMPTY = new Uint8Array()
-/** Of the length of a key. */
-const HEAD_BYTES = 2
 const SCRATCH_BYTES = 64 * 1024
 /** What is read of a range and hashed together. */
 const READ_ROWS = 64
@@ -147,8 +146,10 @@ export class Rows implements LeafReader {
   readonly #store: Store
   readonly #hasher: Hasher
   readonly #onDamage: (damaged: Damaged) => void
-  /** Where key and row are put together to be hashed, unless they are large. */
+  /** Where the rows of a batch are put together to be hashed, unless they are large. */
   readonly #scratch = new Uint8Array(SCRATCH_BYTES)
+  /** The digest of the last key. */
+  readonly #ofKey = new Uint8Array(DIGEST_BYTES)
 
   constructor({ store, hasher, onDamage }: RowsComponents) {
     this.#store = store
@@ -158,7 +159,8 @@ export class Rows implements LeafReader {
 
   locate(key: Uint8Array): Place {
     const slot = slotOf(key)
-    const token = this.#hasher.digest(key).subarray(0, TOKEN_BYTES)
+    this.#hasher.digestInto(key, this.#ofKey)
+    const token = this.#ofKey.slice(0, TOKEN_BYTES)
     return { key, slot, token, id: rowKey(slot, token, key) }
   }
 
@@ -307,10 +309,9 @@ export class Rows implements LeafReader {
   }
 
   #digest(key: Uint8Array, bytes: Uint8Array): Uint8Array {
-    const length = HEAD_BYTES + key.length + bytes.length
-    const whole = this.#room(length)
-    writeHashed(whole, 0, key, bytes)
-    return this.#hasher.digest(whole.subarray(0, length))
+    const digest = new Uint8Array(DIGEST_BYTES)
+    this.#hasher.digestRow(key, bytes, digest)
+    return digest
   }
 
   /** 32 bytes each, fresh. */
@@ -322,7 +323,7 @@ export class Rows implements LeafReader {
       offsets[i + 1] = (offsets[i] as number) + HEAD_BYTES + key.length + bytes.length
     })
     const whole = this.#room(offsets[rows.length] as number)
-    rows.forEach(({ key, bytes }, i) => writeHashed(whole, offsets[i] as number, key, bytes))
+    rows.forEach(({ key, bytes }, i) => writeRow(whole, offsets[i] as number, key, bytes))
     this.#hasher.digestPacked(whole, offsets, out)
     return out
   }
@@ -330,14 +331,6 @@ export class Rows implements LeafReader {
   #room(length: number): Uint8Array {
     return length <= this.#scratch.length ? this.#scratch : new Uint8Array(length)
   }
-}
-
-/** What a row digest is of: the length of the key in two bytes, the key, the row. */
-function writeHashed(out: Uint8Array, at: number, key: Uint8Array, bytes: Uint8Array): void {
-  out[at] = key.length >>> 8
-  out[at + 1] = key.length
-  out.set(key, at + HEAD_BYTES)
-  out.set(bytes, at + HEAD_BYTES + key.length)
 }
 
 /** Whether a stored row begins with the check of the digest at `at`. */
