@@ -34,6 +34,7 @@ import { decodeApply, encodeRefusals, type ApplyItem } from '../src/wire/rows.ts
 import { encodeReply } from '../src/wire/view.ts'
 import { Hub, noTimers } from './fixtures/engine-network.ts'
 import {
+  damage,
   HandClock,
   NOON,
   openReplica,
@@ -440,6 +441,22 @@ t.test('hints', async t => {
     pause.abort(reason)
     t.equal(await ended, reason)
     t.equal(sent.length, 1)
+  })
+
+  t.test('of a row whose only copy was damaged end, once nobody is left to ask', async t => {
+    const disk = new MemoryDisk()
+    const { hints, write, replica, sent, count } = await createHints({ disk })
+    await write('k')
+    damage(disk, replica.rows.locate(utf8('k')).id, -1)
+    await hints.replay()
+    t.equal(count(), 1, 'it may come back')
+    await replica.between(() => {})
+    await hints.replay()
+    t.equal(count(), 1, 'while its slot is filling')
+    await replica.filling.end([replica.rows.locate(utf8('k')).slot])
+    await hints.replay()
+    t.equal(count(), 0)
+    t.same(sent, [[]], 'there is nothing to send')
   })
 
   t.test('of rows that are not known here wait, and of absent ones end', async t => {

@@ -353,7 +353,8 @@ export class Hints {
   }
 
   /**
-   * The row that the hint carries, or as it is here now; one that is absent has nothing to replay.
+   * The row that the hint carries, or as it is here now; one that is absent, or lost for good, has
+   * nothing to replay.
    * What is carried for somebody who owns the key no more waits for its new address: there, nobody
    * would look for it.
    */
@@ -361,8 +362,9 @@ export class Hints {
     if (carried !== undefined) {
       return this.#ownersOf(key).includes(owner) ? { key, kind: 'row', bytes: carried } : 'unknown'
     }
-    const held = this.#components.replica.read(key)
-    if (held.answer === 'unknown') return 'unknown'
+    const { replica } = this.#components
+    const held = replica.read(key)
+    if (held.answer === 'unknown') return replica.isLost(key) ? undefined : 'unknown'
     return held.answer === 'row' ? { key, kind: 'row', bytes: encodeRow(held.row) } : undefined
   }
 

@@ -222,6 +222,13 @@ export class Replica {
     return { answer: isLost ? 'unknown' : 'absent' }
   }
 
+  /** Whether the row was damaged, no other owner had it, and nothing was put in its place since. */
+  isLost(key: Uint8Array): boolean {
+    const place = this.rows.locate(key)
+    if (!this.#isWhole(place) || this.#damaged.size > 0) return false
+    return this.quarantine.hasDamaged(place.id) && this.rows.read(place) === undefined
+  }
+
   /** Whether a write of this key may be coordinated here: only on a row that is surely whole. */
   isWhole(key: Uint8Array): boolean {
     return this.#isWhole(this.rows.locate(key))
