@@ -729,6 +729,11 @@ t.test('an exchange', async t => {
     b.clock.now += 100_000
     await b.replica.mutate(utf8('theirs'), setTo('v'), false)
     t.match(await a.antiEntropy.exchange(peer), { complete: false, equal: false })
+    t.equal(a.replica.quarantine.size, 1)
+    await a.replica.mutate(utf8('theirs'), setTo('replaced'), false)
+    t.match(await a.antiEntropy.exchange(peer), { complete: true, equal: true }, 'until it is put')
+    t.equal(a.replica.quarantine.size, 0)
+    t.strictSame(rootOf(a.replica), rootOf(b.replica))
   })
 
   t.test('refuses what cannot be read, from either side', async t => {

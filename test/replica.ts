@@ -4,7 +4,7 @@ import { HearsayError, StoreError } from '../src/errors.ts'
 import { printActor } from '../src/lattice/dot.ts'
 import { encodeDelta, encodeRow } from '../src/lattice/encode.ts'
 import { millisecondsOf, timeOf, type Time } from '../src/lattice/hlc.ts'
-import { assign, joinDelta, ROW_EMPTY, winner, type Row } from '../src/lattice/row.ts'
+import { assign, erase, joinDelta, ROW_EMPTY, winner, type Row } from '../src/lattice/row.ts'
 import { ROW_BYTES_MAX } from '../src/replica/refusals.ts'
 import type { Replica } from '../src/replica/replica.ts'
 import { MemoryDisk } from '../src/store/memory.ts'
@@ -26,6 +26,7 @@ import {
 import { actor, history, play } from './fixtures/lattice-arbitrary.ts'
 
 const k = utf8('k')
+const DECADE_MS = 10 * 365 * 86_400_000
 const rowCommits = ({ store }: ReplicaParts) =>
   store.commits.filter(({ writes }) => writes.some(({ space }) => space === 'rows')).length
 
@@ -544,6 +545,57 @@ t.test('what cannot be joined', async t => {
     t.equal(valueOf(after.replica), 'from the future')
   })
 
+  t.test('a row that has only seen what is ahead is taken, and its clock not followed', async t => {
+    const { replica } = await openReplica()
+    const far = { actor: actor(3), time: timeOf(NOON + DECADE_MS) }
+    const left = joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('from the future'), far))
+    const now = { actor: actor(4), time: timeOf(NOON) }
+    const righted = joinDelta(left, assign(left, utf8('of today'), now))
+    await replica.apply(k, 'row', encodeRow(righted))
+    t.equal(valueOf(replica), 'of today')
+    const { delta } = await replica.mutate(k, setTo('own'), false)
+    t.ok(millisecondsOf(delta.dot.time) < NOON + 1_000)
+    t.equal(valueOf(replica), 'own')
+    const gone = joinDelta(left, erase(left, now))
+    await replica.apply(utf8('gone'), 'row', encodeRow(gone))
+    t.equal(replica.quarantine.size, 0)
+  })
+
+  for (const [what, operation, value] of [
+    ['put', setTo('of today'), 'of today'],
+    ['delete', deleteIt, undefined]
+  ] as const) {
+    t.test(`one ${what} is enough to be rid of what is ahead, here and elsewhere`, async t => {
+      const [a, b] = await Promise.all([openReplica(), openReplica()])
+      const ahead = foreign('from the future', NOON + DECADE_MS)
+      for (const { replica } of [a, b]) {
+        await t.rejects(replica.apply(k, 'delta', ahead.delta), { code: 'ERR_CLOCK_SKEW' })
+      }
+      const { delta } = await a.replica.mutate(k, operation, false)
+      await b.replica.apply(k, 'delta', encodeDelta(delta))
+      for (const { replica, clock } of [a, b]) {
+        t.equal(replica.quarantine.size, 0)
+        // Who held it all along sends it again, and it is known to be replaced.
+        await replica.apply(k, 'row', ahead.row)
+        clock.now += 2 * DECADE_MS
+        await replica.retryAhead()
+        t.equal(valueOf(replica), value)
+      }
+    })
+  }
+
+  t.test('an increment does not replace what is ahead', async t => {
+    const { replica, clock } = await openReplica()
+    const ahead = foreign('from the future', NOON + 61_000)
+    await t.rejects(replica.apply(k, 'row', ahead.row), { code: 'ERR_CLOCK_SKEW' })
+    await replica.mutate(k, { do: 'set-add', fields: [utf8('member')] }, false)
+    t.equal(replica.quarantine.size, 1)
+    clock.now += 2_000
+    await replica.retryAhead()
+    t.equal(valueOf(replica), 'from the future')
+    t.equal(replica.quarantine.size, 0)
+  })
+
   t.test('a row 60 s ahead is followed', async t => {
     const { replica } = await openReplica()
     await replica.apply(k, 'row', foreign('soon', NOON + 60_000).row)
@@ -644,7 +696,7 @@ t.test('the actor', async t => {
   t.test('that was years ahead goes on under a new actor once the clock is right', async t => {
     const disk = new MemoryDisk()
     const clock = new HandClock()
-    clock.now += 10 * 365 * 86_400_000
+    clock.now += DECADE_MS
     const { replica } = await openReplica({ disk, clock })
     await replica.mutate(k, setTo('v'), false)
     const { actor } = replica.identity
@@ -655,6 +707,19 @@ t.test('the actor', async t => {
     const { delta } = await after.replica.mutate(k, setTo('w'), false)
     t.equal(millisecondsOf(delta.dot.time), NOON, 'others take it')
     t.equal(valueOf(after.replica), 'w')
+  })
+
+  t.test('does so as well while it runs', async t => {
+    const clock = new HandClock()
+    clock.now += DECADE_MS
+    const { replica } = await openReplica({ clock })
+    await replica.mutate(k, setTo('v'), false)
+    const { actor } = replica.identity
+    clock.now = NOON
+    const { delta } = await replica.mutate(k, setTo('w'), false)
+    t.not(delta.dot.actor, actor)
+    t.equal(millisecondsOf(delta.dot.time), NOON)
+    t.equal(valueOf(replica), 'w')
   })
 
   t.test('never names two events alike, whatever the wall clock does', async t => {

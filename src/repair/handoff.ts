@@ -160,12 +160,13 @@ export class Handoff {
   }
 }
 
-/** The members hold rows that this clock says are from the future: it is this clock that is wrong. */
+/** Mostly it is this clock that is wrong: then it says of all rows that they are from the future. */
 function behindError(cause: Error): HearsayError {
   return new HearsayError(
     'ERR_CLOCK_SKEW',
-    'The clock of this machine is more than a minute behind those of the cluster; set it by NTP and ' +
-      'start again.',
+    'The members hold rows that are more than a minute ahead of the clock of this machine. If it is ' +
+      'behind, set it by NTP and start again. If it is right, one of the members was ahead: put or ' +
+      `delete, on a node whose clock is right, what it has left behind, and start again. ${cause.message}`,
     { cause }
   )
 }

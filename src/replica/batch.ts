@@ -3,15 +3,15 @@
  * comes out is told: the rows to store, what else goes with them, and who is answered afterwards.
  * Nothing is stored here.
  */
+import { decodeChange, hasAllOf, joinChange, newestSeen, newestShown } from '../lattice/change.ts'
 import { newestDot } from '../lattice/context.ts'
 import type { Dot } from '../lattice/dot.ts'
 import { readPlainRow } from '../lattice/encode-plain.ts'
-import { decodeDelta, decodeRow } from '../lattice/encode.ts'
 import { isRefusal } from '../lattice/kinds.ts'
 import { newLosers, overflown } from '../lattice/losers.ts'
 import { mutate, type Mutation } from '../lattice/mutate.ts'
 import type { Operation } from '../lattice/operation.ts'
-import { join, joinDelta, type Delta, type Row } from '../lattice/row.ts'
+import { joinDelta, type Delta, type Row } from '../lattice/row.ts'
 import { bounded } from '../lattice/siblings.ts'
 import type { Clock, StoreWrite } from '../ports.ts'
 import { equal, nameOf } from '../util/bytes.ts'
@@ -128,7 +128,7 @@ export class Batch {
       this.#stage(current, joined)
     }
     current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes }))
-    this.quarantined.push(...quarantine.joined(place.id, isDelta, change.bytes))
+    this.quarantined.push(...quarantine.joined(place.id, change, () => current.row))
   }
 
   /** Stages a row as it came, when that is what its join with what is here would be. */
@@ -149,7 +149,7 @@ export class Batch {
     this.#observe(newestDot(current.row.context))
     if ('seen' in operation) this.#observe(operation.seen && newestDot(operation.seen.context))
     const dot = identity.nextDot()
-    const mutation = mutate(current.row, operation, dot, clock.wallMs())
+    const mutation = mutate(this.#known(current, operation), operation, dot, clock.wallMs())
     const { key } = current.place
     if (isRefusal(mutation)) throw refusalError(key, mutation)
     this.#follow(dot, mutation.delta)
@@ -159,7 +159,19 @@ export class Batch {
     const isTooLarge = bytes.length > ROW_BYTES_MAX && bytes.length > current.bytes.length
     if (isTooLarge) throw rowSizeError(bytes.length, key)
     this.#stage(current, row)
+    this.quarantined.push(...this.#components.quarantine.replaced(current.place.id, row))
     return mutation
+  }
+
+  /**
+   * The row that a write replaces or adds to. What replaces everything also replaces what waits for its
+   * time to come: one write is enough to be rid of what a clock that was far ahead has left behind.
+   */
+  #known({ place, row }: Staged, operation: Operation): Row {
+    const isWhole = operation.do === 'put' || operation.do === 'delete'
+    if (!isWhole || operation.seen !== undefined) return row
+    const waiting = this.#components.quarantine.waiting(place.id)
+    return waiting === undefined ? row : joinChange(row, waiting)
   }
 
   /** What builds on a row that was damaged, and that no other owner had, has nothing to build on. */
@@ -179,12 +191,13 @@ export class Batch {
   }
 
   #joined(row: Row, change: Encoded): Row | Reason {
-    const delta = change.kind === 'delta' ? decodeDelta(change.bytes) : undefined
-    const whole = change.kind === 'row' ? decodeRow(change.bytes) : undefined
-    const time = timeOfChange(delta ?? whole)
-    if (time === undefined) return 'malformed'
-    if (!this.#components.identity.observe(time)) return 'ahead'
-    return delta ? joinDelta(row, delta) : join(row, whole as Row)
+    const decoded = decodeChange(change.kind === 'delta', change.bytes)
+    const seen = decoded && newestSeen(decoded)
+    if (decoded === undefined || seen === undefined) return 'malformed'
+    const { identity } = this.#components
+    // What it has seen from far ahead and shows no more harms nobody, and is not followed.
+    const isNow = identity.observe(seen) || identity.observe(newestShown(decoded))
+    return isNow || hasAllOf(row, decoded) ? joinChange(row, decoded) : 'ahead'
   }
 
   #rowOf(place: Place): Staged {
@@ -205,11 +218,6 @@ export class Batch {
     for (const loser of losers) this.losers.push({ key, loser })
     current.stage(row, encoded)
   }
-}
-
-export function timeOfChange(change: Row | Delta | undefined) {
-  if (change === undefined) return undefined
-  return 'dot' in change ? change.dot.time : newestDot(change.context)?.time
 }
 
 /** What a waiting change keeps in memory, beyond what its caller keeps anyway. */

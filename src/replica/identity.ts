@@ -31,7 +31,10 @@ interface Saved {
 }
 
 const KEY = utf8('identity')
-/** A saved time that is further ahead is given up at a start: the wall clock would take too long. */
+/**
+ * A clock that is further ahead of the wall clock is given up: others take nothing from so far ahead,
+ * and waiting for the wall clock would take too long.
+ */
 const AHEAD_MS_MAX = 24 * 3_600_000
 
 export class Identity {
@@ -65,13 +68,8 @@ export class Identity {
     const saved = readSaved(store.get('meta', KEY))
     const reason = this.doubt
     this.#time = saved?.time ?? TIME_ZERO
-    if (millisecondsOf(this.#time) > this.#components.clock.wallMs() + AHEAD_MS_MAX) {
-      // The wall clock was put right. Others refuse such times, and a new actor needs none of them.
-      this.#time = TIME_ZERO
-      await this.rotate(reason ?? 'clock-was-ahead')
-      return reason
-    }
-    if (saved !== undefined && reason === undefined) {
+    if (this.isFarAhead) await this.startOver(reason)
+    else if (saved !== undefined && reason === undefined) {
       this.#actor = saved.actor
       await this.#save(false)
     } else await this.rotate(reason ?? 'new')
@@ -93,6 +91,17 @@ export class Identity {
       before: printActor(before),
       actor: printActor(this.#actor)
     })
+  }
+
+  /** Whether the clock has been so far ahead that what it says now is of no use to others. */
+  get isFarAhead(): boolean {
+    return millisecondsOf(this.#time) > this.#components.clock.wallMs() + AHEAD_MS_MAX
+  }
+
+  /** Goes on by the wall clock, which was put right. A new actor needs none of the times before it. */
+  async startOver(reason = 'clock-was-ahead'): Promise<void> {
+    this.#time = TIME_ZERO
+    await this.rotate(reason)
   }
 
   /** A name for one write event, later than every time seen here. */

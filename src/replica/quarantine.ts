@@ -4,6 +4,8 @@
  * being filled from then on, and so does not vote "absent" (see filling.ts); the row itself does not
  * until something is stored in its place, for where nobody else had a copy filling brings none.
  */
+import { decodeChange, hasAllOf, type Change } from '../lattice/change.ts'
+import type { Row } from '../lattice/row.ts'
 import type { Clock, Log, Meter, Store, StoreWrite } from '../ports.ts'
 import { equal, nameOf } from '../util/bytes.ts'
 import { isBytes, isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
@@ -14,6 +16,12 @@ export interface Quarantined {
   readonly reason: Reason
   readonly atMs: number
   readonly delta: boolean
+  readonly bytes: Uint8Array
+}
+
+/** A row or a delta as it came. */
+interface Encoded {
+  readonly kind: 'row' | 'delta'
   readonly bytes: Uint8Array
 }
 
@@ -68,15 +76,30 @@ export class Quarantine {
     return [{ space: 'quarantine', key: id, value }]
   }
 
+  /** What is kept of a row until its time has come. */
+  waiting(id: Uint8Array): Change | undefined {
+    const row = this.#entry(id)
+    return row?.reason === 'ahead' ? decodeChange(row.delta, row.bytes) : undefined
+  }
+
   /**
    * What to commit with a change that was joined: a whole row makes up for a damaged or malformed
-   * one; what was too far ahead is done with once it has been joined itself.
+   * one; what was too far ahead is done with once it has been joined itself, or was replaced.
    */
-  joined(id: Uint8Array, delta: boolean, bytes: Uint8Array): StoreWrite[] {
-    const row = this.#entry(id)
-    if (row === undefined) return []
-    const done = row.reason === 'ahead' ? equal(row.bytes, bytes) : !delta
-    return done ? [{ space: 'quarantine', key: id, value: undefined }] : []
+  joined(id: Uint8Array, change: Encoded, row: () => Row): StoreWrite[] {
+    const kept = this.#entry(id)
+    if (kept === undefined) return []
+    const isAhead = kept.reason === 'ahead'
+    if (isAhead && !equal(kept.bytes, change.bytes)) return this.replaced(id, row())
+    const isDone = isAhead || change.kind === 'row'
+    return isDone ? [{ space: 'quarantine', key: id, value: undefined }] : []
+  }
+
+  /** The same with a row that has come out of a client's write: it may have replaced what waited. */
+  replaced(id: Uint8Array, row: Row): StoreWrite[] {
+    const waiting = this.waiting(id)
+    const isDone = waiting !== undefined && hasAllOf(row, waiting)
+    return isDone ? [{ space: 'quarantine', key: id, value: undefined }] : []
   }
 
   /** Has what `add` and `joined` gave take effect, once it is committed. */

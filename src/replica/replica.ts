@@ -10,22 +10,14 @@
  */
 import { SLOTS, type Forest } from '../digest/forest.ts'
 import { HearsayError } from '../errors.ts'
-import { decodeDelta, decodeRow } from '../lattice/encode.ts'
+import { decodeChange, newestShown } from '../lattice/change.ts'
 import type { Operation } from '../lattice/operation.ts'
 import type { Clock, Durability, Log, Meter, Random, Store, StoreWrite } from '../ports.ts'
 import type { ReplicaAnswer } from '../quorum/read.ts'
 import { parseRowKey, slotIn } from '../ring/row-key.ts'
 import { slotOf } from '../ring/slot.ts'
 import { equal, nameOf } from '../util/bytes.ts'
-import {
-  Batch,
-  sizeOf,
-  timeOfChange,
-  type Applied,
-  type Change,
-  type Job,
-  type Mutated
-} from './batch.ts'
+import { Batch, sizeOf, type Applied, type Change, type Job, type Mutated } from './batch.ts'
 import { Bulk, BulkJob, type BulkApplied, type KeyedRow } from './bulk.ts'
 import { Conflicts } from './conflicts.ts'
 import { Filling } from './filling.ts'
@@ -270,8 +262,9 @@ export class Replica {
     const ready = [...this.quarantine.entries()].filter(([, row]) => row.reason === 'ahead')
     for (const [id, { bytes, delta }] of ready) {
       const key = parseRowKey(id)?.key
-      const time = timeOfChange(delta ? decodeDelta(bytes) : decodeRow(bytes))
-      if (key === undefined || time === undefined || !this.identity.observe(time)) continue
+      const change = decodeChange(delta, bytes)
+      if (key === undefined || change === undefined) continue
+      if (!this.identity.observe(newestShown(change))) continue
       await this.apply(key, delta ? 'delta' : 'row', bytes)
     }
   }
@@ -311,6 +304,7 @@ export class Replica {
       const jobs = this.#take()
       try {
         if (this.#damaged.size > 0) await this.#setAside()
+        if (this.identity.isFarAhead) await this.identity.startOver()
         await step?.run()
         await this.#batch(jobs)
       } catch (error) {
