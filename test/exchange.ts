@@ -6,6 +6,7 @@ import {
   ROWS_A_MESSAGE
 } from '../src/digest/exchange-budget.ts'
 import {
+  HASH_BYTES,
   HASHES_A_MESSAGE,
   LISTS_A_MESSAGE,
   SLOT_TREE,
@@ -184,6 +185,32 @@ t.test('an exchange', async t => {
       t.match(walked, { rows: count, complete: true })
       t.ok(walked.largest < 1024 * 1024, `${walked.largest} bytes`)
     }
+  })
+
+  t.test('sends everything to an empty side without a look at hashes', async t => {
+    const [here, there] = await pairOf(Array.from({ length: 300 }, () => 'only there'))
+    const walked = await walk(here, there)
+    t.match(walked, { rows: 300, rowsDiffered: 300, complete: true, unexplained: [] })
+    t.ok(walked.roundTrips <= 1 + 6, `${walked.roundTrips} round trips`)
+    const overhead = walked.bytesReceived - walked.rowBytes
+    t.ok(overhead < 300 * HASH_BYTES, `${overhead} bytes: less than a hash of each`)
+    t.ok(same(here, there))
+  })
+
+  t.test('looks at hashes when an empty side is empty no more after the pause', async t => {
+    const [here, there] = await pairOf(['only there', 'only there', 'only there'])
+    const late = await pairOf(['only there', 'only there'])
+    const walked = await walk(here, there, { settle: () => walk(here, late[1]) })
+    t.match(walked, { rows: 1, complete: true })
+    t.ok(same(here, there))
+  })
+
+  t.test('finds the slot in which an empty side differs from a tree without rows', async t => {
+    const [here, there] = [await createSide(), await createSide()]
+    there.replica.forest.add(7, 1, new Uint8Array(32).fill(1))
+    const walked = await walk(here, there)
+    t.match(walked, { equal: false, rows: 0, unexplained: [7] })
+    t.match(await walk(there, here), { equal: false, rows: 0, unexplained: [7] })
   })
 
   t.test('goes on where large rows do not fit into one message', async t => {

@@ -29,14 +29,18 @@ export interface Difference extends Want {
   readonly theirs: bigint | undefined
 }
 
+/** At first: so that not all of them wait for the first answer. */
+const EMPTY_FIRST = 1_024
 const EMPTY_MIN = 32
+/** So that few messages go by until one of them is full, where slots have few rows or none. */
+const EMPTY_GROWTH = 4
 
 export class Lists {
   readonly #reader: PartReader
   readonly #salt: number
   #queue: Part[] = []
   /** Leaves of which nothing is here come as rows, and how many fit is known by how many did. */
-  #emptyMax = LISTS_A_MESSAGE
+  #emptyMax = EMPTY_FIRST
 
   constructor(reader: PartReader, salt: number) {
     this.#reader = reader
@@ -93,9 +97,10 @@ export class Lists {
   answered({ lists }: Listed, { listsDone, from, rows }: ExchangeAnswer): boolean {
     if (listsDone > lists.length) throw unexpected('compares more lists than it was sent')
     const left = lists.slice(listsDone)
+    const emptyMax = Math.max(EMPTY_MIN, EMPTY_GROWTH * listsDone)
+    this.#emptyMax = left.length > 0 ? emptyMax : Math.max(this.#emptyMax, emptyMax)
     if (left.length === 0) return true
     if (listsDone === 0 && rows.length === 0) return false
-    this.#emptyMax = Math.max(EMPTY_MIN, 2 * listsDone)
     const [first, ...others] = left.map(partOf) as [Part, ...Part[]]
     this.#queue.unshift({ ...first, from: from ?? first.from }, ...others)
     return true

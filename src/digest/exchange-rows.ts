@@ -45,6 +45,8 @@ export interface Turn {
   readonly next: Uint8Array | undefined
 }
 
+const NO_ROWS: Turn = { rows: [], next: undefined }
+
 export class PartReader {
   readonly #own: ExchangeComponents
   #rowsRead = 0
@@ -59,9 +61,12 @@ export class PartReader {
 
   /** As many rows as one turn may read. Rows of one token are never torn apart. */
   read({ tree, depth, leaf, from, to }: Part): Turn {
+    const slot = slotAt(this.#own, tree)
+    // Opening a range of the store costs more than reading a few rows of it.
+    if (this.#own.forest.rows(slot) === 0) return NO_ROWS
     const rows: LeafRow[] = []
     let bytes = 0
-    for (const row of this.#own.rows.leaf(slotAt(this.#own, tree), depth, leaf, from)) {
+    for (const row of this.#own.rows.leaf(slot, depth, leaf, from)) {
       if (to !== undefined && compare(row.token, to) >= 0) break
       const full = rows.length >= READ_ROWS_A_TURN || bytes >= READ_BYTES_A_TURN
       if (full && !equal(row.token, (rows.at(-1) as LeafRow).token))
@@ -79,6 +84,11 @@ export class PartReader {
     this.#rowsRead += rows.length
     return rows
   }
+}
+
+/** Whether there is no row in any of the shared slots. */
+export function isEmptyGroup({ forest, group }: ExchangeComponents): boolean {
+  return group.slots.every(slot => forest.rows(slot) === 0)
 }
 
 /** The slot that a message means; throws `ERR_PROTOCOL` when it means none. */

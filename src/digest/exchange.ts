@@ -42,7 +42,13 @@ import {
 } from './exchange-message.ts'
 import { Moves, type Moved } from './exchange-moves.ts'
 import { openSlots } from './exchange-open.ts'
-import { PartReader, unexpected, whole, type ExchangeComponents } from './exchange-rows.ts'
+import {
+  isEmptyGroup,
+  PartReader,
+  unexpected,
+  whole,
+  type ExchangeComponents
+} from './exchange-rows.ts'
 import { Walk } from './exchange-walk.ts'
 
 /** Requests that have no answer yet: while one is on its way, the other side works on the next. */
@@ -117,6 +123,8 @@ export class Initiator {
   #differed = 0
   #equal = false
   #complete = true
+  /** What the peer answered to the root, if there was nothing here to hold against it. */
+  #unseen: { readonly hashes: readonly HashBlock[]; listed: boolean } | undefined
 
   constructor(own: ExchangeComponents, init: InitiatorInit = {}) {
     this.#own = own
@@ -205,8 +213,11 @@ export class Initiator {
     const asked = this.#asked.get(id)
     if (asked === undefined) throw unexpected('answers what it was not asked')
     this.#asked.delete(id)
-    if (id === 0) this.#equal = answer.hashes.length === 0
-    yield* this.#walk.take(answer.hashes, asked.level)
+    const { hashes } = answer
+    if (id === 0) this.#equal = hashes.length === 0
+    if (id === 0 && !this.#equal && isEmptyGroup(this.#own))
+      this.#unseen = { hashes, listed: false }
+    else yield* this.#walk.take(hashes, asked.level)
     this.#noteEmpties()
     this.#found(asked, answer)
     this.#again(asked.moved, answer)
@@ -226,19 +237,41 @@ export class Initiator {
   /** Lists the leaves that differ, after a pause since they were found. */
   *#list(): Sliced<ExchangeStep> {
     const waits = this.#asked.size > 0
-    if (!this.#settled && this.#walk.suspects.length > 0) {
+    const open = this.#walk.suspects.length > 0 || this.#unseen !== undefined
+    if (!this.#settled && open) {
       if (waits) return { do: 'wait' }
       this.#settled = true
       return { do: 'settle' }
     }
+    this.#listAll()
     for (const suspect of this.#walk.suspects.splice(0)) {
       if (this.#comparison.isSettled(suspect)) continue
       this.#lists.add(whole(suspect))
       this.#doubts.compare(suspect.tree)
     }
-    if (!this.#lists.open) return waits ? { do: 'wait' } : { do: 'done' }
+    if (!this.#lists.open) return waits ? { do: 'wait' } : yield* this.#end()
     const listed = yield* this.#lists.list(this.#size().listed)
     return this.#send({ lists: listed.lists }, { listed })
+  }
+
+  /** Who holds nothing at all need not look where it differs: whatever there is, is to be sent. */
+  #listAll(): void {
+    if (this.#unseen?.listed !== false || !isEmptyGroup(this.#own)) return
+    this.#unseen.listed = true
+    this.#own.group.slots.forEach((_, tree) => {
+      this.#comparison.opened.add(tree)
+      this.#lists.add(whole({ tree, depth: 0, leaf: 0 }))
+    })
+  }
+
+  /** Where hashes differ and nothing was sent, it is looked in which slots that is. */
+  *#end(): Sliced<ExchangeStep> {
+    const unseen = this.#unseen
+    if (unseen === undefined || this.#differed > 0) return { do: 'done' }
+    this.#unseen = undefined
+    this.#settled = false
+    yield* this.#walk.take(unseen.hashes, 0)
+    return yield* this.next()
   }
 
   /** What the peer has nothing of is sent whole, if it still has nothing after the pause. */
