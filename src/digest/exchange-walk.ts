@@ -27,7 +27,6 @@ export class Walk {
   /** Slots in which the peer has nothing at all. */
   readonly empties: number[] = []
   readonly #found: Comparison
-  readonly #rechecks: number[] = []
   /** How many nodes of each tree the peer has shown. */
   readonly #shown = new Map<number, number>()
 
@@ -36,29 +35,22 @@ export class Walk {
   }
 
   get open(): boolean {
-    return this.#found.differing.length + this.#rechecks.length > 0
+    return this.#found.differing.length > 0
   }
 
   /** Of what is still to be looked at, where. */
   get blocks(): readonly HashBlock[] {
     const leaves = [...this.#found.leaves, ...this.suspects].map(({ tree }) => tree)
-    const trees = [...leaves, ...this.empties, ...this.#rechecks]
+    const trees = [...leaves, ...this.empties]
     const slots = trees.map(tree => blockOf({ tree, depth: 0, level: 0, first: 0 }))
     return [...this.#found.differing.map(blockOf), ...slots]
-  }
-
-  /** Asks about a whole slot once more. */
-  recheck(tree: number): void {
-    this.#rechecks.push(tree)
   }
 
   /** The hashes below as many differing nodes as fit a message. */
   *ask(): Sliced<Asked> {
     const { differing } = this.#found
-    const blocks: HashBlock[] = this.#rechecks
-      .splice(0, HASHES_A_MESSAGE / 2)
-      .map(tree => this.#found.leaf({ tree, depth: 0, leaf: 0 }))
-    let [level, hashes, taken] = [Infinity, blocks.length, 0]
+    const blocks: HashBlock[] = []
+    let [level, hashes, taken] = [Infinity, 0, 0]
     while (taken < differing.length && hashes <= HASHES_A_MESSAGE - 2 ** LEVELS_A_MESSAGE) {
       const block = this.#found.below(differing[taken++] as Position)
       if (block.tree === SLOT_TREE) level = Math.min(level, block.level)
