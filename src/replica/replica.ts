@@ -9,22 +9,21 @@
  * One batch is under way at a time, so that two changes of one key always see each other.
  */
 import { SLOTS, type Forest } from '../digest/forest.ts'
-import { HearsayError } from '../errors.ts'
 import { decodeChange, newestShown } from '../lattice/change.ts'
 import type { Operation } from '../lattice/operation.ts'
 import type { Clock, Durability, Log, Meter, Random, Store, StoreWrite } from '../ports.ts'
 import type { ReplicaAnswer } from '../quorum/read.ts'
-import { parseRowKey, slotIn } from '../ring/row-key.ts'
-import { slotOf } from '../ring/slot.ts'
-import { equal, nameOf } from '../util/bytes.ts'
-import { Batch, sizeOf, type Applied, type Change, type Job, type Mutated } from './batch.ts'
-import { Bulk, BulkJob, type BulkApplied, type KeyedRow } from './bulk.ts'
+import { parseRowKey } from '../ring/row-key.ts'
+import { Batch, type Applied, type Change, type Job, type Mutated } from './batch.ts'
+import { Bulk, type BulkApplied, type KeyedRow } from './bulk.ts'
 import { Conflicts } from './conflicts.ts'
+import { Damage } from './damage.ts'
 import { Filling } from './filling.ts'
 import { ForestKeeper } from './forest.ts'
 import { Identity } from './identity.ts'
 import { MarkKeeper } from './mark.ts'
 import { Quarantine } from './quarantine.ts'
+import { Queue } from './queue.ts'
 import { Rows, type Damaged, type Place } from './rows.ts'
 import type { Staged } from './staged.ts'
 import { Tombstones } from './tombstones.ts'
@@ -32,13 +31,7 @@ import type { Position, Verified, VerifyBudget } from './verify.ts'
 
 export type { Applied, Mutated } from './batch.ts'
 
-const BATCH_JOBS_MAX = 1_024
-/** Rows of a bulk that go with changes that somebody waits for. */
-const BULK_JOBS_BESIDE = 64
 const BATCH_BYTES_MAX = 8 * 1024 * 1024
-const QUEUE_JOBS_MAX = 16_384
-const QUEUE_BYTES_MAX = 128 * 1024 * 1024
-const STEPS_MAX = 64
 
 /** Small, for clients wait for it: see `checkpoint`. */
 const CHECKPOINT = { slots: 64, bytes: 256 * 1024 }
@@ -75,12 +68,6 @@ export interface ReplicaInit {
 /** What is verified at once, for clients wait for it: some milliseconds of work. */
 export const VERIFIED: VerifyBudget = { slots: 256, rows: 1_024, bytes: 4 * 1024 * 1024 }
 
-/** Something that must see the store and the forest agree. */
-interface Step {
-  readonly run: () => Promise<void>
-  readonly reject: (error: Error) => void
-}
-
 export class Replica {
   readonly rows: Rows
   readonly forest: Forest
@@ -92,14 +79,9 @@ export class Replica {
   readonly tombstones = new Tombstones()
   readonly filling: Filling
   readonly #components: ReplicaComponents
-  readonly #queue: Job[] = []
-  /** Jobs of bulks: nobody waits for a single one. */
-  readonly #behind: Job[] = []
-  #queuedBytes = 0
-  readonly #steps: Step[] = []
-  readonly #damaged = new Map<string, Damaged>()
+  readonly #queue = new Queue()
+  readonly #damage = new Damage()
   #working: Promise<void> | undefined
-  #closed = false
 
   constructor(components: ReplicaComponents, init: ReplicaInit = {}) {
     const { store, forest, log } = components
@@ -139,7 +121,7 @@ export class Replica {
 
   /** Resolves when every accepted change is committed. Further ones are refused. */
   async close(): Promise<void> {
-    this.#closed = true
+    this.#queue.close()
     await this.#working
     await this.#checkpointAll()
     await this.identity.close()
@@ -150,13 +132,9 @@ export class Replica {
    * asked for later. Changes wait for it. Rejects as it does, and when the replica is closed.
    */
   between<T>(work: () => T | Promise<T>): Promise<T> {
-    if (this.#closed) return Promise.reject(closedError())
-    if (this.#steps.length >= STEPS_MAX) return Promise.reject(overloadedError())
-    return new Promise((resolve, reject) => {
-      const run = async () => resolve(await work())
-      this.#steps.push({ run: () => run().catch(reject), reject })
-      void this.#work()
-    })
+    const done = this.#queue.between(work)
+    void this.#work()
+    return done
   }
 
   /**
@@ -170,12 +148,6 @@ export class Replica {
       await this.#doubt(verified.wrong)
       return verified
     })
-  }
-
-  /** The id under which a damaged row is set aside: where it belongs, should its place be wrong. */
-  homeOf(id: Uint8Array): Uint8Array {
-    const key = parseRowKey(id)?.key
-    return key === undefined ? id : this.rows.locate(key).id
   }
 
   /**
@@ -210,14 +182,14 @@ export class Replica {
     if (!this.#isWhole(place)) return { answer: 'unknown' }
     const stored = this.rows.read(place)
     if (stored !== undefined) return { answer: 'row', ...stored }
-    const isLost = this.#damaged.size > 0 || this.quarantine.hasDamaged(place.id)
+    const isLost = !this.#damage.isEmpty || this.quarantine.hasDamaged(place.id)
     return { answer: isLost ? 'unknown' : 'absent' }
   }
 
   /** Whether the row was damaged, no other owner had it, and nothing was put in its place since. */
   isLost(key: Uint8Array): boolean {
     const place = this.rows.locate(key)
-    if (!this.#isWhole(place) || this.#damaged.size > 0) return false
+    if (!this.#isWhole(place) || !this.#damage.isEmpty) return false
     return this.quarantine.hasDamaged(place.id) && this.rows.read(place) === undefined
   }
 
@@ -246,13 +218,10 @@ export class Replica {
    * of them is applied or refused. Their bytes must not change before.
    */
   async applyAll(rows: readonly KeyedRow[]): Promise<BulkApplied> {
-    const refused = this.#refusal(this.#behind)
+    const refused = this.#queue.refusal('bulk')
     if (refused !== undefined) return { joined: [], refusals: rows.map(() => refused) }
     const bulk = new Bulk(this.rows.locateAll(rows.map(({ key }) => key)), rows)
-    for (const job of bulk.jobs) {
-      this.#queuedBytes += sizeOf(job.change)
-      this.#behind.push(job)
-    }
+    this.#queue.pushBehind(bulk.jobs)
     void this.#work()
     return bulk.done
   }
@@ -274,20 +243,12 @@ export class Replica {
   }
 
   #enqueue(key: Uint8Array, change: Change, flush: boolean): Promise<Mutated | Applied> {
-    const refused = this.#refusal(this.#queue)
+    const refused = this.#queue.refusal('alone')
     if (refused !== undefined) return Promise.reject(refused)
-    this.#queuedBytes += sizeOf(change)
     return new Promise((resolve, reject) => {
       this.#queue.push({ place: this.rows.locate(key), change, flush, resolve, reject })
       void this.#work()
     })
-  }
-
-  /** Why nothing more is taken into a queue, if so. */
-  #refusal(queue: readonly Job[]): HearsayError | undefined {
-    if (this.#closed) return closedError()
-    const full = queue.length >= QUEUE_JOBS_MAX || this.#queuedBytes >= QUEUE_BYTES_MAX
-    return full ? overloadedError() : undefined
   }
 
   /** Runs batches until nothing is left; never rejects, every job gets its own answer. */
@@ -299,11 +260,11 @@ export class Replica {
   async #drain(): Promise<void> {
     // Jobs of one turn go into one batch.
     await Promise.resolve()
-    while (this.#hasWork || this.#damaged.size > 0) {
-      const step = this.#steps.shift()
-      const jobs = this.#take()
+    while (!this.#queue.isEmpty || !this.#damage.isEmpty) {
+      const step = this.#queue.takeStep()
+      const jobs = this.#queue.take()
       try {
-        if (this.#damaged.size > 0) await this.#setAside()
+        if (!this.#damage.isEmpty) await this.#setAside()
         if (this.identity.isFarAhead) await this.identity.startOver()
         await step?.run()
         await this.#batch(jobs)
@@ -312,31 +273,11 @@ export class Replica {
         for (const job of jobs) job.reject(error as Error)
         this.#components.log.warn('commit-failed', { error: String(error), jobs: jobs.length })
         // A disk that refuses is not asked again and again: the next change or read tries anew.
-        if (jobs.length === 0 && !this.#hasWork) break
+        if (jobs.length === 0 && this.#queue.isEmpty) break
       }
     }
     // In the same turn as the last look at the queue, or what comes in between would lie there.
     this.#working = undefined
-  }
-
-  get #hasWork(): boolean {
-    return this.#queue.length + this.#behind.length + this.#steps.length > 0
-  }
-
-  /** What somebody waits for, and beside it only so much of the rest that it takes no longer. */
-  #take(): Job[] {
-    const jobs = this.#queue.splice(0, BATCH_JOBS_MAX)
-    const room = jobs.length > 0 ? BULK_JOBS_BESIDE : BATCH_JOBS_MAX
-    jobs.push(...this.#behind.splice(0, room))
-    for (const { change } of jobs) this.#queuedBytes -= sizeOf(change)
-    return jobs
-  }
-
-  /** Puts back what would make the batch too large to be joined and committed quickly. */
-  #untake(jobs: readonly Job[]): void {
-    this.#queue.unshift(...jobs.filter(job => !(job instanceof BulkJob)))
-    this.#behind.unshift(...jobs.filter(job => job instanceof BulkJob))
-    for (const { change } of jobs) this.#queuedBytes += sizeOf(change)
   }
 
   /** Leaves in `jobs` those it was for. */
@@ -364,12 +305,12 @@ export class Replica {
       identity,
       quarantine,
       clock: this.#components.clock,
-      isDamaged: id => this.#isDamaged(id),
+      isDamaged: id => this.#damage.has(id),
       isWhole: place => this.#isWhole(place)
     })
     let bytes = 0
     for (const [i, job] of jobs.entries()) {
-      if (bytes > BATCH_BYTES_MAX) this.#untake(jobs.splice(i))
+      if (bytes > BATCH_BYTES_MAX) this.#queue.putBack(jobs.splice(i))
       else bytes += batch.add(job)
     }
     batch.seal()
@@ -441,60 +382,18 @@ export class Replica {
     this.#components.meter.count('scrub.trees-rebuilt', slots.length)
   }
 
-  #isDamaged(id: Uint8Array): boolean {
-    return this.#damaged.size > 0 && this.#damaged.has(nameOf(id))
-  }
-
   #found(damaged: Damaged): void {
-    if (this.#isDamaged(damaged.id)) return
-    this.#damaged.set(nameOf(damaged.id), damaged)
-    if (!this.#closed) void this.#work()
+    if (this.#damage.note(damaged) && !this.#queue.isClosed) void this.#work()
   }
 
-  /**
-   * Moves damaged rows out of the way. Their slots count as not held until they have been compared
-   * with the other owners, and the actor can no longer be trusted.
-   */
-  async #setAside(): Promise<void> {
+  #setAside(): Promise<void> {
+    const { rows, keeper, identity, quarantine, filling, tombstones } = this
     const { store } = this.#components
-    const found = [...this.#damaged.values()]
-    // One that was overwritten by what was read of it before is as good as new.
-    const damaged = found.filter(({ id, value }) => equal(store.get('rows', id) ?? value, value))
-    const slots = new Set(damaged.flatMap(({ id }) => slotsOf(id)))
-    await this.filling.begin(slots)
-    const kept = damaged.flatMap(({ id, value }) =>
-      this.quarantine.add(this.homeOf(id), 'damaged', false, value)
-    )
-    const gone = damaged.map(({ id }) => ({ space: 'rows' as const, key: id, value: undefined }))
-    const marks = this.keeper.marks(slots)
-    await store.commit([...gone, ...kept, ...marks, this.tombstones.forget()], 'flush')
-    this.quarantine.committed(kept)
-    this.keeper.committed(marks)
-    await this.identity.rotate('damaged-rows')
-    for (const { id } of found) this.#damaged.delete(nameOf(id))
-    for (const slot of slots) this.keeper.rebuild(slot)
+    const parts = { store, rows, keeper, identity, quarantine, filling, tombstones }
+    return this.#damage.setAside(parts)
   }
-}
-
-/** The slot in which a row was found, and the one in which its key belongs. */
-function slotsOf(id: Uint8Array): number[] {
-  const parsed = parseRowKey(id)
-  if (parsed !== undefined) return [parsed.slot, slotOf(parsed.key)]
-  const slot = slotIn(id)
-  return slot < SLOTS ? [slot] : []
 }
 
 function writeOf({ place, value }: Staged): StoreWrite {
   return { space: 'rows', key: place.id, value }
-}
-
-function overloadedError(): HearsayError {
-  return new HearsayError(
-    'ERR_OVERLOADED',
-    `Too many changes wait for the disk of this node; try again more slowly.`
-  )
-}
-
-function closedError(): HearsayError {
-  return new HearsayError('ERR_CLOSED', 'The node is closed.')
 }
