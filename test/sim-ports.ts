@@ -403,3 +403,59 @@ void t.test('gossip reaches those behind others too', async t => {
   t.same(heard.sort(), ['n0<n2 news', 'n1<n2 news'])
   t.throws(() => third.publish(new Uint8Array(20_000)), { code: 'ERR_ARGUMENT' })
 })
+
+/** Two processes as `n1`, the copy started a moment later, and a peer that is connected to the first. */
+async function doubled(t: Test) {
+  const { scheduler, trace, life } = stage()
+  const fabric = new Fabric({ scheduler, trace }, { seed: 1 })
+  const [peer, original] = [0, 1].map(
+    host => new Endpoint({ fabric, life: life(host), errors })
+  ) as [Endpoint, Endpoint]
+  await Promise.all([peer.start(), original.start()])
+  const dialled = original.dial('sim/n0')
+  await scheduler.runUntil(100)
+  await dialled
+  const clock = new HostClock(scheduler, STILL)
+  const copied = new Life({ scheduler, trace, clock }, { host: 1, place: 2 })
+  const copy = new Endpoint({ fabric, life: copied, errors })
+  await copy.start()
+  t.teardown(() => [peer, original, copy].forEach(end => end.life.end()))
+  return { scheduler, fabric, peer, original, copy }
+}
+
+void t.test('of two processes with one identity the later one is not let in', async t => {
+  const { scheduler, original, copy } = await doubled(t)
+  const told: string[] = []
+  copy.onDuplicate(({ code }) => told.push(code))
+  original.onDuplicate(() => told.push('original'))
+  const refused = t.rejects(copy.dial('sim/n0'), { code: 'ERR_DUPLICATE_IDENTITY' })
+  await scheduler.runUntil(4_000)
+  await refused
+  t.same(told, ['ERR_DUPLICATE_IDENTITY'])
+  t.same(original.connected(), ['n0'])
+})
+
+void t.test(
+  'one that does not answer loses its place to the later one, until it answers',
+  async t => {
+    const { scheduler, peer, original, copy } = await doubled(t)
+    const told: string[] = []
+    copy.onDuplicate(() => told.push('copy'))
+    original.life.pause(1_000)
+    const dialled = copy.dial('sim/n0')
+    await scheduler.runUntil(500)
+    t.equal(await dialled, 'n0')
+    t.same(copy.connected(), ['n0'])
+    await scheduler.runUntil(2_000)
+    t.same(original.connected(), [], 'its connection ended meanwhile')
+    const back = original.dial('sim/n0')
+    await scheduler.runUntil(3_000)
+    t.equal(await back, 'n0', 'it was started first')
+    t.same(copy.connected(), [])
+    const again = t.rejects(copy.dial('sim/n0'), { code: 'ERR_DUPLICATE_IDENTITY' })
+    await scheduler.runUntil(7_000)
+    await again
+    t.same(told, ['copy'])
+    t.same(peer.connected(), ['n1'])
+  }
+)
