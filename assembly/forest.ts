@@ -25,6 +25,9 @@ export const SLOTS: u32 = 16384
 let table: usize = 0
 let emptyTree: usize = 0
 
+/** Changes with every stamp: while it is the same, so are all of them. Wraps as they do. */
+let stamped: u32 = 0
+
 /** A slot's tree as it was asked for last with fewer leaves than it has; 0 for none. */
 let folded: usize = 0
 let foldedSlot: u32 = 0
@@ -52,7 +55,12 @@ export function stampOf(slot: u32): u32 {
   return load<u32>(table + (slot << 3), 4)
 }
 
+export function lastStamp(): u32 {
+  return stamped
+}
+
 function stamp(slot: u32): void {
+  stamped++
   store<u32>(table + (slot << 3), stampOf(slot) + 1, 4)
 }
 

@@ -3,7 +3,7 @@
  * It remembers at which stamp it copied each root, and so rehashes only above slots that changed.
  */
 import { allocate, release } from './arena'
-import { rootOf, stampOf } from './forest'
+import { lastStamp, rootOf, stampOf } from './forest'
 import { mark, markAll, marksBytes } from './marks'
 import { levelsAbove, node, nodesBytes, sweepParents } from './nodes'
 
@@ -13,6 +13,7 @@ const STAMPS: usize = 4
 const LIST: usize = 8
 const COUNT: usize = 12
 const DEPTH: usize = 16
+const SEEN: usize = 20
 
 /** Marks of the parents, then a stamp (32 bits) and the number (16 bits) of each slot. */
 function sideBytes(depth: u32, count: u32): usize {
@@ -53,6 +54,7 @@ function fillIn(group: usize, slots: usize): void {
     store<u32>(load<usize>(group, STAMPS) + (i << 2), stamp)
   }
   markAll(load<usize>(group, MARKS), (1 << groupDepthOf(group)) - 1)
+  store<u32>(group, lastStamp() - 1, SEEN)
 }
 
 export function freeGroup(group: usize): void {
@@ -65,8 +67,10 @@ export function groupDepthOf(group: usize): u32 {
   return load<u32>(group, DEPTH)
 }
 
-/** Brings every hash up to date. */
+/** Brings every hash up to date. Costs next to nothing when no slot of the forest has changed. */
 export function refreshGroup(group: usize): void {
+  if (load<u32>(group, SEEN) === lastStamp()) return
+  store<u32>(group, lastStamp(), SEEN)
   const list = load<usize>(group, LIST)
   const stamps = load<usize>(group, STAMPS)
   for (let i: u32 = 0; i < load<u32>(group, COUNT); i++) {
