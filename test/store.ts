@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { openDirectory } from '../src/store/directory.ts'
 import { DATA_FILE, openLmdbStore } from '../src/store/lmdb.ts'
 import { MemoryDisk, MemoryStore } from '../src/store/memory.ts'
+import { PAGE_BYTES, Pages } from '../src/store/pages.ts'
 import { text, utf8 } from '../src/util/bytes.ts'
 import { storeSuite } from './fixtures/store-suite.ts'
 
@@ -79,6 +81,38 @@ void t.test('every write acknowledged before kill -9 is there afterwards', async
     await directory.close()
   }
 })
+
+void t.test(
+  'copies in pages are what they were made of, and belong to whoever has them',
+  async t => {
+    const run = fc.tuple(fc.nat(50), fc.oneof(fc.nat(300), fc.nat(3_000)), fc.nat(255))
+    await fc.assert(
+      fc.asyncProperty(fc.array(run, { maxLength: 60 }), async runs => {
+        const pages = new Pages()
+        const shared = Buffer.alloc(4_096)
+        const copies = runs.map(([start, length, byte]) => {
+          shared.fill(byte + 1, start, start + length)
+          return pages.copy(shared, start, start + length)
+        })
+        shared.fill(0)
+        for (const [i, copy] of copies.entries()) {
+          const [, length, byte] = runs[i] as [number, number, number]
+          if (copy instanceof Buffer) throw new Error('it is a Buffer')
+          if (copy.length !== length || copy.some(each => each !== ((byte + 1) & 255))) {
+            throw new Error(`copy ${i} is not what was copied`)
+          }
+          if (copy.buffer.byteLength > PAGE_BYTES) throw new Error('it keeps more than a page')
+          copy.fill(0xaa)
+          const next = copies[i + 1]
+          if (next?.some(each => each !== (((runs[i + 1]?.[2] as number) + 1) & 255))) {
+            throw new Error('a change of one changed the next')
+          }
+        }
+      })
+    )
+    t.pass()
+  }
+)
 
 void t.test('a directory has one holder, until that ends in whatever way', async t => {
   const path = t.testdir()

@@ -25,6 +25,7 @@ import { GroupCommit } from './group-commit.ts'
 import { checkWrites, closedError, isKey, spaces } from './limits.ts'
 import { explainCommit, explainOpen, explainRead } from './lmdb-errors.ts'
 import { prepareLmdbFile } from './lmdb-file.ts'
+import { Pages } from './pages.ts'
 import { assertRoom } from './room.ts'
 
 export interface LmdbStoreInit {
@@ -36,7 +37,25 @@ export const DATA_FILE = 'data.mdb'
 
 type Bytes = Database<Uint8Array, Uint8Array>
 
-const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
+/** What is read is copied once, where lmdb-js would make a Buffer of each key and value. */
+const bytesIn = (pages: Pages) =>
+  ({
+    encoding: 'binary',
+    encoder: {
+      encode: (value: Uint8Array) => value,
+      decode: (bytes: Uint8Array, length: number) => pages.copy(bytes, 0, length)
+    },
+    keyEncoder: {
+      writeKey: (key: Uint8Array, target: Uint8Array, start: number) => {
+        target.set(key, start)
+        return start + key.length
+      },
+      readKey: (source: Uint8Array, start: number, end: number) => pages.copy(source, start, end)
+    }
+  }) as const
+
+/** Of all keys that there can be. */
+const FIRST_KEY = Uint8Array.of(0)
 
 const durability = {
   overlappingSync: false,
@@ -51,18 +70,19 @@ const durability = {
  */
 export async function openLmdbStore(init: LmdbStoreInit): Promise<LmdbStore> {
   const path = join(init.directory, DATA_FILE)
+  const pages = new Pages()
   let root: RootDatabase | undefined
   try {
     await prepareLmdbFile(path)
     root = open({
       path,
-      ...binary,
+      ...bytesIn(pages),
       maxDbs: spaces.length,
       ...durability,
       // With it, a failed commit also rejects a promise that nobody holds, which ends the process.
       eventTurnBatching: false
     })
-    return new LmdbStore({ root, path })
+    return new LmdbStore({ root, path, pages })
   } catch (error) {
     await root?.close()
     throw explainOpen(error, path)
@@ -74,13 +94,16 @@ export class LmdbStore implements Store {
   readonly place: string
   readonly #path: string
   readonly #root: RootDatabase
+  readonly #pages: Pages
   readonly #spaces: ReadonlyMap<Space, Bytes>
   readonly #commits: GroupCommit
   #refusal: HearsayError | undefined
   #closed: Promise<void> | undefined
 
-  constructor(components: { root: RootDatabase; path: string }) {
+  constructor(components: { root: RootDatabase; path: string; pages: Pages }) {
     this.#root = components.root
+    this.#pages = components.pages
+    const binary = bytesIn(this.#pages)
     this.#path = components.path
     this.#spaces = new Map(spaces.map(name => [name, this.#root.openDB({ name, ...binary })]))
     this.#commits = new GroupCommit({ write: writes => this.#write(writes) })
@@ -92,8 +115,8 @@ export class LmdbStore implements Store {
   get(space: Space, key: Uint8Array): Uint8Array | undefined {
     const database = this.#space(space)
     try {
-      const value = isKey(key) ? database.getBinary(key) : undefined
-      return value && plain(value)
+      const value = isKey(key) ? database.getBinaryFast(key) : undefined
+      return value && this.#pages.copy(value, 0, value.length)
     } catch (error) {
       throw explainRead(error, this.#path)
     }
@@ -109,11 +132,11 @@ export class LmdbStore implements Store {
     if (to?.length === 0) return
     try {
       const entries = database.getRange({
-        ...(from !== undefined && from.length > 0 && { start: from }),
+        start: from !== undefined && from.length > 0 ? from : FIRST_KEY,
         ...(to !== undefined && { end: to }),
         ...(limit !== undefined && { limit })
       })
-      for (const { key, value } of entries) yield [plain(key), plain(value)]
+      for (const { key, value } of entries) yield [key, value]
     } catch (error) {
       throw explainRead(error, this.#path)
     }
@@ -169,9 +192,4 @@ export class LmdbStore implements Store {
   #assertUsable(): void {
     if (this.#refusal !== undefined) throw this.#refusal
   }
-}
-
-/** The same memory, which lmdb-js has already copied out of its map, without the name of Buffer. */
-function plain(buffer: Uint8Array): Uint8Array {
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 }
