@@ -221,6 +221,21 @@ t.test('hints', async t => {
     t.same(sent, [])
   })
 
+  t.test('go also behind one that a clock has dated ahead of its time', async t => {
+    const { hints, write, stage, clock, count } = await createHints({ ageMaxMs: 1_000 })
+    stage.alive = false
+    clock.now += 60_000
+    await write('ahead')
+    clock.now -= 60_000
+    await write('of today')
+    clock.now += 1_001
+    await hints.replay()
+    t.equal(count(), 1)
+    clock.now += 60_001
+    await hints.replay()
+    t.equal(count(), 0)
+  })
+
   t.test('go from the one that was written longest ago, also after a restart', async t => {
     for (const restarts of [false, true]) {
       const disk = new MemoryDisk()

@@ -22,6 +22,7 @@ import { joinDelta, type Row } from '../lattice/row.ts'
 import type { Clock, Log, Random, Timers } from '../ports.ts'
 import { refusalError } from '../replica/refusals.ts'
 import type { Replica } from '../replica/replica.ts'
+import { allOwners } from '../ring/placement.ts'
 import { slotOf } from '../ring/slot.ts'
 import { nameOf } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
@@ -77,8 +78,7 @@ export class Blind {
 
   async #write({ key, operation, flush }: BlindRequest): Promise<Written> {
     const { membership, keep, clock } = this.#components
-    const { current, next } = membership.view.ownersOf(slotOf(key))
-    const owners = [...new Set([...current, ...next])]
+    const owners = allOwners(membership.view.ownersOf(slotOf(key)))
     const others = owners.filter(owner => owner !== membership.id)
     if (owners.length === 0) throw new UnavailableError('write', 'any', 1, 0, 0)
     const versions: Dot[] = []

@@ -14,6 +14,7 @@ import type { ExplainedCopy, ExplainedEntry, Explanation } from '../options.ts'
 import type { Clock } from '../ports.ts'
 import { judge, type Verdict } from '../quorum/explain.ts'
 import type { Replica } from '../replica/replica.ts'
+import { allOwners } from '../ring/placement.ts'
 import { KEY_BYTES_MAX } from '../ring/row-key.ts'
 import { slotOf } from '../ring/slot.ts'
 import { hex } from '../util/bytes.ts'
@@ -50,7 +51,7 @@ export class Explainer {
     const { membership, replica, clock } = this.#components
     const place = replica.rows.locate(request.key)
     const { current, next } = membership.view.ownersOf(place.slot)
-    const nodes = [...new Set([...current, ...next])]
+    const nodes = allOwners({ current, next })
     const holdings = await Promise.all(nodes.map(node => this.#ask(node, request)))
     request.signal?.throwIfAborted()
     const verdict = judge(holdings.map(rowOf), clock.wallMs())

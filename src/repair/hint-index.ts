@@ -96,13 +96,17 @@ export class HintIndex {
 
   /**
    * Those that were written before, and those of owners that have left; none that carries a row. May
-   * be removed meanwhile. Looks at no others, as long as nobody has left.
+   * be removed meanwhile. Looks at no others, as long as nobody has left; only what a clock has dated
+   * ahead of its time says nothing about those behind it.
    */
-  *outdated(beforeMs: number, left: ReadonlySet<NodeId>): Iterable<Writing> {
+  *outdated(
+    { beforeMs, nowMs }: { readonly beforeMs: number; readonly nowMs: number },
+    left: ReadonlySet<NodeId>
+  ): Iterable<Writing> {
     for (const [name, { owner, atMs, sequence, carries }] of this.#known) {
       if (carries) continue
       if (atMs < beforeMs || left.has(owner)) yield { id: bytesNamed(name), sequence }
-      else if (left.size === 0) return
+      else if (left.size === 0 && atMs <= nowMs) return
     }
   }
 

@@ -118,6 +118,11 @@ export function viewOf(table: MemberTable, n: number): View {
   }
 }
 
+/** Everybody who owns it now or will after the change, each once. */
+export function allOwners({ current, next }: Owners): readonly NodeId[] {
+  return [...new Set([...current, ...next])]
+}
+
 /** The slots that all of `nodes` own, ascending. Works through every slot: keep the answer. */
 export function sharedSlots(placement: Placement, ...nodes: readonly NodeId[]): Uint16Array {
   const owned = nodes.map(node => placement.owned(node))
