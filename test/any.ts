@@ -1,13 +1,13 @@
 import t from 'tap'
 import type { Membership } from '../src/cluster/membership.ts'
-import { Blind } from '../src/coordinator/blind.ts'
+import { Blind, type BlindComponents } from '../src/coordinator/blind.ts'
 import { UnavailableError } from '../src/errors.ts'
 import { encodeRow } from '../src/lattice/encode.ts'
 import { readCounter } from '../src/lattice/kinds.ts'
 import { ROW_EMPTY, type Row } from '../src/lattice/row.ts'
 import { concat, text, utf8 } from '../src/util/bytes.ts'
 import type { NodeId } from '../src/util/node-id.ts'
-import { openReplica, silent } from './fixtures/engine-parts.ts'
+import { openReplica, silent, type ReplicaParts } from './fixtures/engine-parts.ts'
 import { cut, formWorld, keyWhere, mend, runUntil, storedAt } from './fixtures/engine-world.ts'
 import { HandTime } from './fixtures/hand-time.ts'
 import { rowsOf } from './fixtures/sim/inspect.ts'
@@ -27,12 +27,17 @@ async function alone(init: { seed?: number } = {}) {
 
 async function isolate(world: World): Promise<void> {
   for (const host of OWNERS) cut(world, host, 3)
+  await isolated(world)
+}
+
+/** Until the last node, cut off or started again while it was, knows that nobody answers. */
+async function isolated(world: World): Promise<void> {
   const down = () =>
     world
       .node(3)
       .status()
       .members.filter(({ liveness }) => liveness === 'down')
-  await runUntil(world, () => down().length === 3)
+  await runUntil(world, () => down().length === OWNERS.length)
 }
 
 async function reunite(world: World): Promise<void> {
@@ -166,30 +171,33 @@ t.test('at level any', async t => {
   })
 })
 
-/** Until a node that was started again while cut off knows that nobody answers. */
-async function isolated(world: World): Promise<void> {
-  const down = () =>
-    world
-      .node(3)
-      .status()
-      .members.filter(({ liveness }) => liveness === 'down')
-  await runUntil(world, () => down().length === 3)
-}
-
-t.test('increments that no owner took are added to what the owners have, each once', async t => {
-  const { replica, clock } = await openReplica()
-  const owners = ['a', 'b'] as unknown as NodeId[]
-  const view = { ownersOf: () => ({ current: owners, next: owners }) }
-  let held: Row = ROW_EMPTY
-  const blind = new Blind({
+/** Of a node that reaches none of the owners of anything. */
+function createBlind(
+  { replica, clock }: Pick<ReplicaParts, 'replica' | 'clock'>,
+  owners: () => NodeId[],
+  keep: BlindComponents['keep']
+): Blind {
+  const view = { ownersOf: () => ({ current: owners(), next: owners() }) }
+  return new Blind({
     replica,
     membership: { id: 'c', view } as unknown as Membership,
     random: new Stream(1, 'actors'),
     clock,
     timers: new HandTime(),
     log: silent,
-    keep: async ({ change }) => (held = change(held))
+    keep
   })
+}
+
+t.test('increments that no owner took are added to what the owners have, each once', async t => {
+  const { replica, clock } = await openReplica()
+  const owners = ['a', 'b'] as unknown as NodeId[]
+  let held: Row = ROW_EMPTY
+  const blind = createBlind(
+    { replica, clock },
+    () => owners,
+    async ({ change }) => (held = change(held))
+  )
   const key = utf8('k')
   await replica.mutate(key, { do: 'increment', by: 100n }, false)
   const request = { key, flush: false, timeoutMs: 1_000 }
@@ -212,18 +220,11 @@ t.test('the writes of a key that are kept together are of one actor, and no long
   const { replica, clock } = await openReplica()
   const owners = ['a' as NodeId]
   let held: Row = ROW_EMPTY
-  const blind = new Blind({
-    replica,
-    membership: {
-      id: 'c',
-      view: { ownersOf: () => ({ current: owners, next: owners }) }
-    } as unknown as Membership,
-    random: new Stream(1, 'actors'),
-    clock,
-    timers: new HandTime(),
-    log: silent,
-    keep: async ({ change }) => (held = change(held))
-  })
+  const blind = createBlind(
+    { replica, clock },
+    () => owners,
+    async ({ change }) => (held = change(held))
+  )
   const request = { key: utf8('k'), flush: false, timeoutMs: 1_000 }
   const fields = Array.from({ length: 300 }, (_, i) => utf8(`${i}`))
   await blind.write({ ...request, operation: { do: 'set-add', fields } })
@@ -247,16 +248,11 @@ t.test('the writes of a key that are kept together are of one actor, and no long
 t.test('a write that has nobody to be kept for, and no disk here either, is refused', async t => {
   const { replica, clock, store } = await openReplica()
   let owners: NodeId[] = []
-  const view = { ownersOf: () => ({ current: owners, next: owners }) }
-  const blind = new Blind({
-    replica,
-    membership: { id: 'c', view } as unknown as Membership,
-    random: new Stream(1, 'actors'),
-    clock,
-    timers: new HandTime(),
-    log: silent,
-    keep: async ({ change }) => change(ROW_EMPTY)
-  })
+  const blind = createBlind(
+    { replica, clock },
+    () => owners,
+    async ({ change }) => change(ROW_EMPTY)
+  )
   const operation = { do: 'put', value: utf8('v') } as const
   const request = { key: utf8('k'), flush: false, timeoutMs: 1_000, operation }
   await t.rejects(blind.write(request), { code: 'ERR_UNAVAILABLE', owners: 0 })

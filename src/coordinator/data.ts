@@ -120,23 +120,19 @@ export class Data {
   }
 
   async setAdd(
-    given: Bytes,
+    key: Bytes,
     members: Bytes | readonly Bytes[],
     options: WriteOptions
   ): Promise<ChangeResult> {
-    const key = checkKey(given)
-    const fields = checkItems(key, 'member', members)
-    return this.#change(key, { do: 'set-add', fields }, options)
+    return this.#changeSet('set-add', key, members, options)
   }
 
   async setRemove(
-    given: Bytes,
+    key: Bytes,
     members: Bytes | readonly Bytes[],
     options: WriteOptions
   ): Promise<ChangeResult> {
-    const key = checkKey(given)
-    const fields = checkItems(key, 'member', members)
-    return this.#change(key, { do: 'set-remove', fields }, options)
+    return this.#changeSet('set-remove', key, members, options)
   }
 
   async setMembers(key: Bytes, options: ReadOptions): Promise<Uint8Array[] | undefined> {
@@ -187,6 +183,16 @@ export class Data {
     const entries = await this.#reading<readonly MapEntry[]>(key, options, readMap)
     if (entries.length === 0) return undefined
     return entries.map(({ field, value }) => [copy(field), copy(value)])
+  }
+
+  async #changeSet(
+    what: 'set-add' | 'set-remove',
+    given: Bytes,
+    members: Bytes | readonly Bytes[],
+    options: WriteOptions
+  ): Promise<ChangeResult> {
+    const key = checkKey(given)
+    return this.#change(key, { do: what, fields: checkItems(key, 'member', members) }, options)
   }
 
   get #nowMs(): number {
