@@ -69,18 +69,26 @@ export function groupDepthOf(group: usize): u32 {
 
 /** Brings every hash up to date. Costs next to nothing when no slot of the forest has changed. */
 export function refreshGroup(group: usize): void {
-  if (load<u32>(group, SEEN) === lastStamp()) return
-  store<u32>(group, lastStamp(), SEEN)
+  refreshSome(group, u32.MAX_VALUE)
+  sweepParents(group, load<usize>(group, MARKS), 1 << groupDepthOf(group))
+}
+
+/** Takes the roots of at most `most` slots that have changed. False while there are more. */
+export function refreshSome(group: usize, most: u32): bool {
+  const last = lastStamp()
+  if (load<u32>(group, SEEN) === last) return true
   const list = load<usize>(group, LIST)
   const stamps = load<usize>(group, STAMPS)
   for (let i: u32 = 0; i < load<u32>(group, COUNT); i++) {
     const slot = <u32>load<u16>(list + (i << 1))
     const seen = stamps + (i << 2)
     if (load<u32>(seen) === stampOf(slot)) continue
+    if (most-- === 0) return false
     store<u32>(seen, stampOf(slot))
     copyRoot(group, i, slot)
   }
-  sweepParents(group, load<usize>(group, MARKS), 1 << groupDepthOf(group))
+  store<u32>(group, last, SEEN)
+  return true
 }
 
 function copyRoot(group: usize, leaf: u32, slot: u32): void {

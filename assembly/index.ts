@@ -28,7 +28,7 @@ export { LEAVES_MAX } from './hash-tree'
 export { DEPTH_MAX } from './tree'
 
 /** Goes up when an export changes its meaning, so that the host can refuse an old build. */
-export const ABI: u32 = 3
+export const ABI: u32 = 4
 
 /** Bytes of a digest, a hash or a key. */
 export const DIGEST_BYTES: u32 = 32
@@ -188,6 +188,14 @@ export function groupLevel(group: usize, level: u32, first: u32): usize {
   assert(level <= groups.groupDepthOf(group) && first < u32(1) << level)
   groups.refreshGroup(group)
   return node(group, (1 << level) + first)
+}
+
+/**
+ * Brings the roots of at most `most` changed slots up to date, so that `groupLevel` has less to do.
+ * False while there are more.
+ */
+export function groupRefresh(group: usize, most: u32): bool {
+  return groups.refreshSome(group, most)
 }
 
 export function freeGroup(group: usize): void {

@@ -206,6 +206,7 @@ function refuses(t: Test, forest: Forest) {
   t.throws(() => group.level(1, 0, 1), argument)
   t.throws(() => freed.root(), { code: 'ERR_CLOSED' })
   t.throws(() => freed.level(0, 0, 0), { code: 'ERR_CLOSED' })
+  t.throws(() => freed.refresh(1), { code: 'ERR_CLOSED' })
   t.throws(() => forest.difference(root32(), new Uint8Array(64)), argument)
   t.throws(() => forest.difference(new Uint8Array(5), new Uint8Array(5)), argument)
   t.throws(() => forest.remove(7, 2 ** 32 - 1, digestOf(1)), argument, 'an empty leaf')
@@ -224,6 +225,24 @@ t.test('the builds and the twin agree on everything seen during any history', as
   })
   t.pass()
 })
+
+t.test(
+  'a group takes the roots that changed a few at a time, and all when it is asked',
+  async t => {
+    for (const [name, create] of Object.entries(implementations)) {
+      const forest = create()
+      const slots = Uint16Array.from({ length: 10 }, (_, i) => i)
+      const [group, other] = [forest.group(slots), forest.group(slots)]
+      t.ok(group.refresh(10) && group.refresh(0), name)
+      for (let i = 0; i < 5; i++) forest.add(i, tokenOf(i), digestOf(i))
+      t.same([group.refresh(2), group.refresh(2), group.refresh(2)], [false, false, true], name)
+      for (let i = 0; i < 5; i++) forest.add(i, tokenOf(i), digestOf(i))
+      t.notOk(group.refresh(3), name)
+      t.equal(hex(group.root()), hex(other.root()), name)
+      t.ok(group.refresh(0), name)
+    }
+  }
+)
 
 t.test('the builds and the twin agree on a deep tree at every folded depth', async t => {
   const forests = Object.values(implementations).map(create => create())

@@ -16,6 +16,7 @@ import {
   type HashBlock,
   type RowList
 } from '../src/digest/exchange-message.ts'
+import { freshRoot } from '../src/digest/exchange-comparison.ts'
 import { respond } from '../src/digest/exchange-respond.ts'
 import { Initiator, type ExchangeStep, type InitiatorInit } from '../src/digest/exchange.ts'
 import {
@@ -439,6 +440,7 @@ t.test('an exchange', async t => {
           slots: group.slots,
           depth: group.depth,
           root: () => group.root(),
+          refresh: (most: number) => group.refresh(most),
           free: () => group.free(),
           level: (...place: Parameters<typeof group.level>) => blinded(group.level(...place))
         }
@@ -469,11 +471,25 @@ t.test('an exchange', async t => {
     const all = Array.from({ length: 3_000 }, (_, i) => KINDS[i % 10] as Kind)
     const [large, small] = await Promise.all([pairOf(all), pairOf(all)])
     const one = await walk(...large)
-    const many = await walk(...small, {}, { size: () => ({ rows: 64, listed: 256 }) })
+    const many = await walk(...small, {}, { size: () => ({ rows: 64, listed: 256, hashes: 64 }) })
     t.ok(same(...small))
     t.equal(many.rowsDiffered, one.rowsDiffered)
     t.ok(many.messages > 3 * one.messages, `${many.messages} messages`)
     t.ok(many.largest < one.largest / 3, `${many.largest} bytes`)
+  })
+
+  t.test('hashes the trees that changed a few at a time', async t => {
+    const { forest, group } = (await createSide()).own
+    for (const slot of group.slots) forest.add(slot, slot, new Uint8Array(32).fill(slot))
+    const turnsOf = () => {
+      const work = freshRoot(group)
+      let [turns, step] = [1, work.next()]
+      for (; step.done !== true; step = work.next()) turns++
+      t.same(step.value, group.root())
+      return turns
+    }
+    t.equal(turnsOf(), group.slots.length / 512)
+    t.equal(turnsOf(), 1)
   })
 
   t.test('goes on while rows change under it', async t => {

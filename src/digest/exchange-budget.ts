@@ -2,7 +2,7 @@
  * How much goes into one message of an exchange, and how much is read for it in one turn: a node has
  * other things to do, and a frame has an end. What does not fit is for a later message.
  */
-import { LISTED_A_MESSAGE, type RowItem } from './exchange-message.ts'
+import { HASHES_A_MESSAGE, LISTED_A_MESSAGE, type RowItem } from './exchange-message.ts'
 
 export const ROW_BYTES_A_MESSAGE = 1024 * 1024
 /** Two messages of them fit into the queue of a replica and leave room for what clients write. */
@@ -13,15 +13,21 @@ export const READ_BYTES_A_MESSAGE = 16 * 1024 * 1024
 export const READ_ROWS_A_TURN = 128
 export const READ_BYTES_A_TURN = 1024 * 1024
 
-/** How many rows go into one message: of those that are sent, and of those that are listed. */
+/** How much goes into one message: rows that are sent, rows that are listed, and hashes. */
 export interface MessageSize {
   readonly rows: number
   readonly listed: number
+  /** Of those that are asked about: each is answered with up to 2^LEVELS_A_MESSAGE. */
+  readonly hashes: number
 }
 
-export const LARGE_MESSAGES: MessageSize = { rows: ROWS_A_MESSAGE, listed: LISTED_A_MESSAGE }
+export const LARGE_MESSAGES: MessageSize = {
+  rows: ROWS_A_MESSAGE,
+  listed: LISTED_A_MESSAGE,
+  hashes: HASHES_A_MESSAGE
+}
 /** A message is read and written in one go: these take a millisecond or two. */
-export const SMALL_MESSAGES: MessageSize = { rows: 512, listed: 4_096 }
+export const SMALL_MESSAGES: MessageSize = { rows: 512, listed: 4_096, hashes: 1_024 }
 
 /** Takes rows as long as they fit a message; into an empty one everything fits. */
 export class RowBudget {

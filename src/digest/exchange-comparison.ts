@@ -10,7 +10,9 @@ import {
   type Leaf
 } from './exchange-message.ts'
 import { slotAt, unexpected, type ExchangeComponents } from './exchange-rows.ts'
+import type { SlotGroup } from './forest.ts'
 import { DIGEST_BYTES } from './limits.ts'
+import type { Sliced } from '../util/sliced.ts'
 
 export type Position = Omit<HashBlock, 'hashes'>
 
@@ -21,6 +23,8 @@ export interface Suspect extends Leaf {
 }
 
 const NO_HASHES = new Uint8Array()
+/** Slots whose trees are hashed in one turn. */
+const SLOTS_A_TURN = 512
 
 export class Comparison {
   readonly differing: Position[] = []
@@ -133,6 +137,18 @@ export class Comparison {
     }
     return out
   }
+}
+
+/**
+ * The root over all slots. After many changes all their trees have to be hashed first: a few in a turn,
+ * and what changes meanwhile at the end.
+ */
+export function* freshRoot(group: SlotGroup): Sliced<Uint8Array> {
+  for (let slots = 0; slots < group.slots.length; slots += SLOTS_A_TURN) {
+    if (group.refresh(SLOTS_A_TURN)) break
+    yield
+  }
+  return group.root()
 }
 
 /** `theirs` holds the hash at `at`; `own` too, or only that one. */

@@ -5,7 +5,7 @@
 import { compare } from '../util/bytes.ts'
 import type { Sliced } from '../util/sliced.ts'
 import { LARGE_MESSAGES, RowBudget, ROWS_A_MESSAGE, type MessageSize } from './exchange-budget.ts'
-import { Comparison } from './exchange-comparison.ts'
+import { Comparison, freshRoot } from './exchange-comparison.ts'
 import {
   SUMMARY_BYTES,
   type ExchangeAnswer,
@@ -49,7 +49,7 @@ function* compareHashes(
   { salt, root, hashes }: ExchangeRequest
 ): Sliced<HashBlock[]> {
   const found = new Comparison(own, salt)
-  if (root !== undefined && compare(root, own.group.root()) !== 0) found.openAll()
+  if (root !== undefined && compare(root, yield* freshRoot(own.group)) !== 0) found.openAll()
   for (const [i, block] of hashes.entries()) {
     found.compare(block)
     if (i % BLOCKS_A_TURN === 0) yield
@@ -59,7 +59,10 @@ function* compareHashes(
     blocks.push(found.below(at))
     if (blocks.length % BLOCKS_A_TURN === 0) yield
   }
-  for (const leaf of found.leaves) blocks.push(found.leaf(leaf))
+  for (const leaf of found.leaves) {
+    blocks.push(found.leaf(leaf))
+    if (blocks.length % BLOCKS_A_TURN === 0) yield
+  }
   return blocks
 }
 

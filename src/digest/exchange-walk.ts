@@ -4,13 +4,7 @@
  */
 import type { Sliced } from '../util/sliced.ts'
 import type { Comparison, Position, Suspect } from './exchange-comparison.ts'
-import {
-  HASH_BYTES,
-  HASHES_A_MESSAGE,
-  LEVELS_A_MESSAGE,
-  SLOT_TREE,
-  type HashBlock
-} from './exchange-message.ts'
+import { HASH_BYTES, LEVELS_A_MESSAGE, SLOT_TREE, type HashBlock } from './exchange-message.ts'
 import { blockOf } from './exchange-open.ts'
 import { unexpected } from './exchange-rows.ts'
 
@@ -46,12 +40,12 @@ export class Walk {
     return [...this.#found.differing.map(blockOf), ...slots]
   }
 
-  /** The hashes below as many differing nodes as fit a message. */
-  *ask(): Sliced<Asked> {
+  /** The hashes below as many differing nodes as fit a message of at most so many. */
+  *ask(hashesMax: number): Sliced<Asked> {
     const { differing } = this.#found
     const blocks: HashBlock[] = []
     let [level, hashes, taken] = [Infinity, 0, 0]
-    while (taken < differing.length && hashes <= HASHES_A_MESSAGE - 2 ** LEVELS_A_MESSAGE) {
+    while (taken < differing.length && hashes <= hashesMax - 2 ** LEVELS_A_MESSAGE) {
       const block = this.#found.below(differing[taken++] as Position)
       if (block.tree === SLOT_TREE) level = Math.min(level, block.level)
       hashes += block.hashes.length / HASH_BYTES

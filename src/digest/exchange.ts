@@ -28,7 +28,7 @@
  */
 import type { Sliced } from '../util/sliced.ts'
 import { LARGE_MESSAGES, type MessageSize } from './exchange-budget.ts'
-import { Comparison } from './exchange-comparison.ts'
+import { Comparison, freshRoot } from './exchange-comparison.ts'
 import { Doubts } from './exchange-doubts.ts'
 import { foundIn, Lists, type Listed } from './exchange-lists.ts'
 import {
@@ -55,6 +55,8 @@ import { Walk } from './exchange-walk.ts'
 export const IN_FLIGHT_MAX = 2
 /** Each moves or compares something, so that this is far more than any two sides need. */
 export const MESSAGES_MAX = 1 << 17
+/** Leaves that are looked at once more in one turn. */
+const LEAVES_A_TURN = 512
 /** As many rows cost less to list than to ask once more whether the peer still has none. */
 const FEW_ROWS = 32
 
@@ -189,7 +191,9 @@ export class Initiator {
   }
 
   *next(): Sliced<ExchangeStep> {
-    if (this.#messages === 0) return this.#send({ root: this.#own.group.root() }, { level: 0 })
+    if (this.#messages === 0) {
+      return this.#send({ root: yield* freshRoot(this.#own.group) }, { level: 0 })
+    }
     if (this.#asked.size >= IN_FLIGHT_MAX) return { do: 'wait' }
     if (this.#moves.open) {
       const moved = yield* this.#moves.move(this.#size().rows)
@@ -199,7 +203,7 @@ export class Initiator {
       if (rows.length + wants.length > 0) return this.#send({ rows, wants }, { moved })
     }
     if (this.#walk.open) {
-      const { blocks, level } = yield* this.#walk.ask()
+      const { blocks, level } = yield* this.#walk.ask(this.#size().hashes)
       return this.#send({ hashes: blocks }, { level, blocks })
     }
     return yield* this.#list()
@@ -244,7 +248,8 @@ export class Initiator {
       return { do: 'settle' }
     }
     this.#listAll()
-    for (const suspect of this.#walk.suspects.splice(0)) {
+    for (const [i, suspect] of this.#walk.suspects.splice(0).entries()) {
+      if (i % LEAVES_A_TURN === 0) yield
       if (this.#comparison.isSettled(suspect)) continue
       this.#lists.add(whole(suspect))
       this.#doubts.compare(suspect.tree)

@@ -75,6 +75,11 @@ export interface SlotGroup {
   readonly depth: number
   level(level: number, first: number, count: number): Uint8Array
   root(): Uint8Array
+  /**
+   * Brings the roots of at most so many slots that have changed up to date; false while there are more.
+   * Nothing has to be: the other calls do what is left.
+   */
+  refresh(slotsMax: number): boolean
   /** Gives its memory back. */
   free(): void
 }
@@ -215,6 +220,11 @@ class WasmGroup implements SlotGroup {
 
   root(): Uint8Array {
     return this.level(0, 0, 1)
+  }
+
+  refresh(slotsMax: number): boolean {
+    if (this.#group === 0) throw freedGroup()
+    return this.#core.exports.groupRefresh(this.#group, slotsMax) !== 0
   }
 
   free(): void {

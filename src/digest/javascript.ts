@@ -207,18 +207,23 @@ class JavaScriptGroup implements SlotGroup {
   level(level: number, first: number, count: number): Uint8Array {
     if (this.#nodes === undefined) throw freedGroup()
     checkLevel(this.depth, level, first, count)
-    this.#refresh(this.#nodes)
+    this.refresh(this.slots.length)
+    this.#nodes.sweepParents()
     return this.#nodes.read(level, first, count)
   }
 
-  #refresh(nodes: Nodes): void {
+  refresh(slotsMax: number): boolean {
+    if (this.#nodes === undefined) throw freedGroup()
+    let left = slotsMax
     for (let i = 0; i < this.slots.length; i++) {
       const slot = this.slots[i] as number
       const stamp = this.#forest.stampOf(slot)
-      if (this.#seen[i] !== stamp) this.#copyRoot(nodes, i, slot)
+      if (this.#seen[i] === stamp) continue
+      if (left-- === 0) return false
+      this.#copyRoot(this.#nodes, i, slot)
       this.#seen[i] = stamp
     }
-    nodes.sweepParents()
+    return true
   }
 
   #copyRoot(nodes: Nodes, leaf: number, slot: number): void {

@@ -90,6 +90,7 @@ interface CoreExports {
   levelOf(slot: number, depth: number, level: number, first: number): number
   openGroup(slots: number, count: number): number
   groupDepth(group: number): number
+  groupRefresh(group: number, most: number): number
   groupLevel(group: number, level: number, first: number): number
   freeGroup(group: number): void
   openTree(leaves: number): number
@@ -110,7 +111,7 @@ declare const WebAssembly: {
 }
 
 /** The meaning of the exports that this code was written for. */
-const ABI = 3
+const ABI = 4
 
 /**
  * Bytes of the block through which arguments and short rows go in. At its end the queues are
