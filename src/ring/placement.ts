@@ -79,10 +79,11 @@ function place(members: readonly Pick<Member, 'id' | 'weight'>[], n: number): Pl
     hash: hash64(utf8(id))
   }))
   candidates.sort((a, b) => (a.id < b.id ? -1 : 1))
-  const lists: (readonly NodeId[] | undefined)[] = []
+  const lists = new Array<readonly NodeId[] | undefined>(SLOTS)
   const flags = new Map<NodeId, Uint8Array>()
-  const kept = new Map<string, readonly NodeId[]>()
-  const owners = (slot: number) => (lists[slot] ??= keep(kept, preferenceList(candidates, slot, n)))
+  const best = ranking(candidates, n)
+  const listOf = keeping(candidates, n)
+  const owners = (slot: number) => (lists[slot] ??= listOf(best(slot)))
   const owned = (node: NodeId) => {
     const known = flags.get(node) ?? flagsOf(owners, node)
     // Only of members, of which there are few.
@@ -133,37 +134,57 @@ export function sharedSlots(placement: Placement, ...nodes: readonly NodeId[]): 
   return Uint16Array.from(slots)
 }
 
-/** Equal lists are one list: of few members there are few. */
-function keep(kept: Map<string, readonly NodeId[]>, list: readonly NodeId[]): readonly NodeId[] {
-  const name = list.join()
-  const known = kept.get(name)
-  if (known === undefined) kept.set(name, list)
-  return known ?? list
+/** Turns positions of candidates into ids. Equal lists are one list: of few members there are few. */
+function keeping(candidates: readonly Candidate[], n: number) {
+  const kept = new Map<number | string, readonly NodeId[]>()
+  const base = candidates.length
+  const isExact = base ** Math.min(n, base) <= Number.MAX_SAFE_INTEGER
+  return (positions: Uint16Array): readonly NodeId[] => {
+    const name = isExact ? positions.reduce((sum, at) => sum * base + at, 0) : positions.join()
+    let list = kept.get(name)
+    if (list === undefined) {
+      list = Array.from(positions, at => (candidates[at] as Candidate).id)
+      kept.set(name, list)
+    }
+    return list
+  }
 }
 
-/** The candidates come in ascending order of ids, which settles equal scores. */
-function preferenceList(candidates: readonly Candidate[], slot: number, n: number): NodeId[] {
-  const best: NodeId[] = []
-  const scores: number[] = []
-  for (const { id, weight, hash } of candidates) {
-    const own = score(hash, weight, slot)
-    let at = best.length
-    while (at > 0 && own > (scores[at - 1] as number)) at--
-    if (at >= n) continue
-    best.splice(at, 0, id)
-    scores.splice(at, 0, own)
-    best.length = scores.length = Math.min(n, best.length)
+/**
+ * The positions of the best, best first; what is returned is valid until the next call, because this
+ * is asked for every slot at each change of the members. The candidates come in ascending order of ids,
+ * which settles equal scores.
+ */
+function ranking(candidates: readonly Candidate[], n: number): (slot: number) => Uint16Array {
+  const count = Math.min(n, candidates.length)
+  const best = new Uint16Array(count)
+  const scores = new Float64Array(count)
+  return slot => {
+    scores.fill(-1)
+    candidates.forEach(({ hash, weight }, i) => {
+      const own = score(hash, weight, slot)
+      let at = count
+      for (; at > 0 && own > (scores[at - 1] as number); at--) {
+        if (at === count) continue
+        scores[at] = scores[at - 1] as number
+        best[at] = best[at - 1] as number
+      }
+      if (at === count) return
+      scores[at] = own
+      best[at] = i
+    })
+    return best
   }
-  return best
 }
 
 /**
  * weight / -ln(u) for a u drawn evenly from (0, 1): the highest of several such scores is each one's
  * with a probability proportional to its weight.
  */
-function score([high, low]: Hash64, weight: number, slot: number): number {
-  const [a, b] = combine(high, low, slot)
-  const u = ((a >>> 0) * 2 ** 20 + (b >>> 12) + 0.5) / 2 ** 52
+function score(hash: Hash64, weight: number, slot: number): number {
+  // Not taken apart as lists: that would be most of the work.
+  const mixed = combine(hash[0], hash[1], slot)
+  const u = ((mixed[0] >>> 0) * 2 ** 20 + (mixed[1] >>> 12) + 0.5) / 2 ** 52
   return weight / minusLn(u)
 }
 
