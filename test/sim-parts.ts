@@ -8,7 +8,7 @@ import { FALSIFIED } from './fixtures/sim/falsified.ts'
 import { loadCode } from './fixtures/sim/code.ts'
 import { compile, readSources } from './fixtures/sim/compile.js'
 import { hunt } from './fixtures/sim/hunt.ts'
-import { LANE_NAMES, planFor } from './fixtures/sim/lanes.ts'
+import { HINT_MS, LANE_NAMES, laneOf, planFor } from './fixtures/sim/lanes.ts'
 import { main } from './fixtures/sim/main.ts'
 import { mutate } from './fixtures/sim/mutants.ts'
 import { MUTATIONS } from './fixtures/sim/mutations.ts'
@@ -31,6 +31,20 @@ void t.test('every plan survives being text', t => {
       const plan = planFor(lane, seed)
       t.same(readPlan(printPlan(plan)), plan, `${lane} ${seed}`)
     }
+  }
+  t.end()
+})
+
+void t.test('every lane is played, and in the slow one a host outlives the hints for it', t => {
+  const lanes = Array.from({ length: 200 }, (_, seed) => laneOf(seed))
+  t.same([...new Set(lanes)].sort(), [...LANE_NAMES].sort())
+  t.equal(lanes.filter(lane => lane === 'slow').length, 1, 'it is dear')
+  for (let seed = 0; seed < 20; seed++) {
+    const { faults, operations, faultyMs } = planFor('slow', seed)
+    const away = faults.find(({ forMs }) => forMs > HINT_MS)
+    const [from, to] = [away?.at ?? Infinity, (away?.at ?? 0) + (away?.forMs ?? 0) - HINT_MS]
+    t.ok(away && away.at + away.forMs < faultyMs, 'it comes back')
+    t.ok(operations.filter(({ at }) => at > from && at < to).length > 10, 'and has missed much')
   }
   t.end()
 })
