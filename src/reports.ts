@@ -119,6 +119,8 @@ export interface ExchangeReport {
   readonly rowsReceived: number
   /** Rows in which the two sides were found to differ. Moved over differed is the amplification. */
   readonly rowsDiffered: number
+  /** Keys and rows of these, each once. `rowBytes` over this is the amplification in bytes. */
+  readonly bytesDiffered: number
   /** Rows read from disk on both sides, to compare, to send and to join. */
   readonly rowsRead: number
   /** Of all that was sent and received, keys and rows. */

@@ -751,6 +751,31 @@ t.test('an exchange', async t => {
     t.strictSame(rootOf(a.replica), rootOf(b.replica))
   })
 
+  t.test('sends what the other side does not take once, and says that it is not done', async t => {
+    const { a, b } = await createSides()
+    for (const key of ['one', 'two']) await a.replica.mutate(utf8(key), setTo('v'), false)
+    const full = new StoreError('The disk is full.')
+    const applyAll = b.replica.applyAll.bind(b.replica)
+    b.replica.applyAll = async rows => ({ joined: [], refusals: rows.map(() => full) })
+    const refused = await a.antiEntropy.exchange(peer)
+    t.match(refused, { rowsSent: 2, rowsDiffered: 2, equal: false, complete: false })
+    b.replica.applyAll = applyAll
+    t.match(await a.antiEntropy.exchange(peer), { rowsSent: 2, equal: true, complete: true })
+    t.match(b.meter.totals(), { 'exchange.rows-refused': 2 })
+  })
+
+  t.test('counts what is handed over as what is exchanged', async t => {
+    const { a, b } = await createSides()
+    await a.replica.mutate(utf8('ours'), setTo('v'), false)
+    const { slot } = a.replica.rows.locate(utf8('ours'))
+    const proven: number[] = []
+    const onSame = (slots: Uint16Array) => void proven.push(...slots)
+    await a.antiEntropy.handOver(peer, Uint16Array.of(slot), { onSame })
+    t.same(proven, [slot])
+    t.match(a.meter.totals(), { 'exchange.rows-sent': 1, 'exchange.rows-differed': 1 })
+    t.equal(b.replica.read(utf8('ours')).answer, 'row')
+  })
+
   t.test('refuses what cannot be read, from either side', async t => {
     const { a, b } = await createSides()
     const ask = a.membership.ask(peer, 'exchange', utf8('gibberish'), { deadlineMs: 1_000 })
@@ -763,12 +788,13 @@ t.test('an exchange', async t => {
     const { a, b } = await createSides()
     for (const key of ['one', 'two', 'three']) await b.replica.mutate(utf8(key), setTo('v'), false)
     const report = await a.antiEntropy.exchange(peer)
-    t.match(report, { rowsDiffered: 3, rowsReceived: 3 })
+    t.match(report, { rowsDiffered: 3, rowsReceived: 3, bytesDiffered: report.rowBytes })
     t.equal(report.overheadBytes + report.rowBytes, report.bytesSent + report.bytesReceived)
     t.ok(report.rowBytes > 3 * 40 && report.rowsRead >= 6)
     const totals = a.meter.totals()
     t.match(totals, { 'exchange.rows-differed': 3, 'exchange.rows-read': report.rowsRead })
     t.match(totals, { 'exchange.row-bytes': report.rowBytes })
+    t.match(totals, { 'exchange.bytes-differed': report.rowBytes })
     t.match(totals, { 'exchange.overhead-bytes': report.overheadBytes })
     t.notOk(totals['exchange.malformed'])
     const ask = a.membership.ask(peer, 'exchange', utf8('gibberish'), { deadlineMs: 1_000 })

@@ -101,11 +101,16 @@ t.test('an exchange', async t => {
     await fc.assert(
       fc.asyncProperty(kinds, fc.integer({ min: 1, max: 4 }), async (kinds, tagged) => {
         const [here, there] = await pairOf(kinds, tagged)
-        const { rows, complete, rowsDiffered } = await walk(here, there)
+        const { rows, complete, rowsDiffered, ...bytes } = await walk(here, there)
         if (!same(here, there)) throw new Error('the sides differ')
         const most = kinds.reduce((sum, kind) => sum + travels(kind), 0)
         if (rows > most) throw new Error(`${rows} rows moved and ${most} would do`)
         const differ = kinds.filter(kind => kind !== 'same').length
+        const once = kinds.every(kind => travels(kind) < 2)
+        const { bytesDiffered, rowBytes } = bytes
+        if (bytesDiffered > rowBytes || (once && bytesDiffered !== rowBytes))
+          throw new Error(`${bytesDiffered} bytes differed of ${rowBytes} that were moved`)
+        if (bytesDiffered < 30 * differ) throw new Error(`only ${bytesDiffered} bytes differed`)
         if (rowsDiffered !== differ) throw new Error(`${rowsDiffered} of ${differ} were found`)
         if (!complete) throw new Error('it says that something is missing')
         const again = await walk(there, here)
@@ -352,7 +357,12 @@ t.test('an exchange', async t => {
         const { message, id } = step
         const joined = await applyTo(there, message.rows)
         moved += message.rows.length
-        turns(initiator.receive(id, turns(respond(b.own, message, joined)) as ExchangeAnswer))
+        turns(
+          initiator.receive(
+            id,
+            turns(respond(b.own, message, { joined, refused: 0 })) as ExchangeAnswer
+          )
+        )
       }
       t.ok(sameRoots(here, there))
       t.equal(moved, 1)
@@ -546,7 +556,9 @@ const NOTHING: ExchangeAnswer = {
   found: [],
   wantsDone: 0,
   rows: [],
+  joins: 0,
   partial: false,
+  refused: 0,
   rowsRead: 0
 }
 
@@ -819,7 +831,9 @@ function messages() {
     found: fc.array(fc.record({ index: fc.nat(65_535), newest }), few),
     wantsDone: fc.nat(512),
     rows: fc.array(row, few),
+    joins: fc.nat(65_536),
     partial: fc.boolean(),
+    refused: fc.nat(65_536),
     rowsRead: fc.nat(9_999)
   })
   return { request, answer }

@@ -33,6 +33,7 @@ const report: ExchangeReport = {
   bytesSent: 300,
   bytesReceived: 45,
   rowsDiffered: 3,
+  bytesDiffered: 360,
   rowsRead: 20,
   rowBytes: 400,
   overheadBytes: 100,

@@ -29,6 +29,13 @@ export const LARGE_MESSAGES: MessageSize = {
 /** A message is read and written in one go: these take a millisecond or two. */
 export const SMALL_MESSAGES: MessageSize = { rows: 512, listed: 4_096, hashes: 1_024 }
 
+/** Of keys and rows. */
+export function bytesOf(rows: readonly RowItem[]): number {
+  let bytes = 0
+  for (const row of rows) bytes += row.key.length + row.bytes.length
+  return bytes
+}
+
 /** Takes rows as long as they fit a message; into an empty one everything fits. */
 export class RowBudget {
   readonly rows: RowItem[] = []
@@ -42,8 +49,7 @@ export class RowBudget {
 
   /** Takes all of these or, when they do not fit any more, none. */
   add(rows: readonly RowItem[]): boolean {
-    let bytes = 0
-    for (const row of rows) bytes += row.key.length + row.bytes.length
+    const bytes = bytesOf(rows)
     if (!this.#fits(rows.length, bytes)) return false
     for (const row of rows) this.rows.push(row)
     this.#bytes += bytes

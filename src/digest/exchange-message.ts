@@ -66,6 +66,14 @@ export interface RowItem {
   readonly bytes: Uint8Array
 }
 
+/** What became of rows that were sent. */
+export interface Taken {
+  /** Those that came out of the join as something else than was sent. */
+  readonly joined: readonly RowItem[]
+  /** How many were not taken. */
+  readonly refused: number
+}
+
 /** What a listed row is to the other side. */
 export interface Found {
   /** Which of all the rows of the request's lists it is. */
@@ -100,8 +108,12 @@ export interface ExchangeAnswer {
   readonly wantsDone: number
   /** Rows that were wanted, that a list lacks, or that are the join of what was sent. */
   readonly rows: readonly RowItem[]
+  /** How many of these, the first ones, are joins of what was sent. */
+  readonly joins: number
   /** That rows of the request came out of the join as more than would fit here. */
   readonly partial: boolean
+  /** How many rows of the request were not taken, for whatever reason: they differ still. */
+  readonly refused: number
   /** How many rows were read from disk for this answer. */
   readonly rowsRead: number
 }

@@ -3,7 +3,7 @@
  * slots in which the peer has nothing are sent as they are, and joins that the peer lacks go back to it.
  */
 import type { Sliced } from '../util/sliced.ts'
-import { RowBudget } from './exchange-budget.ts'
+import { bytesOf, RowBudget } from './exchange-budget.ts'
 import type { Difference } from './exchange-lists.ts'
 import { WANTS_A_MESSAGE, type Part, type RowItem, type Want } from './exchange-message.ts'
 import type { PartReader } from './exchange-rows.ts'
@@ -16,13 +16,16 @@ export interface Moved {
   readonly wants: readonly Want[]
   /** Rows that were sent without having been compared. */
   readonly streamed: number
+  /** Of the rows, those that were found to differ: keys and rows. */
+  readonly bytesDiffered: number
   /** The slots of these. */
   readonly trees: ReadonlySet<number>
 }
 
 export class Moves {
   readonly #reader: PartReader
-  #found: Difference[] = []
+  #found: (Difference & { readonly isJoin?: boolean })[] = []
+  #joinBytes = 0
   #wants: Want[] = []
   #streams: Part[] = []
 
@@ -43,9 +46,9 @@ export class Moves {
     for (const each of differences) this.#found.push(each)
   }
 
-  /** Sends a row as it is then. */
+  /** Sends a row as it is then: a join, of which the peer has sent its part before. */
   send({ tree, token }: Want): void {
-    this.#found.push({ tree, token, own: 0n, theirs: undefined })
+    this.#found.push({ tree, token, own: 0n, theirs: undefined, isJoin: true })
   }
 
   want(wants: readonly Want[]): void {
@@ -60,19 +63,26 @@ export class Moves {
   /** Rows are read when there is a message with room for them: as they are then. */
   *move(rowsMax?: number): Sliced<Moved> {
     const budget = new RowBudget(rowsMax)
+    this.#joinBytes = 0
     yield* this.#decideInto(budget)
     const compared = budget.rows.length
     const trees = new Set<number>()
     yield* this.#streamInto(budget, trees)
     const wants = this.#wants.splice(0, WANTS_A_MESSAGE)
-    return { rows: budget.rows, wants, streamed: budget.rows.length - compared, trees }
+    const { rows } = budget
+    const bytesDiffered = bytesOf(rows) - this.#joinBytes
+    return { rows, wants, streamed: rows.length - compared, bytesDiffered, trees }
   }
 
   *#decideInto(budget: RowBudget): Sliced<void> {
     let taken = 0
-    for (const { tree, token, own, theirs } of this.#found) {
+    for (const { tree, token, own, theirs, isJoin } of this.#found) {
       if (theirs !== undefined && own < theirs) this.#wants.push({ tree, token })
-      else if (!budget.add(this.#reader.byToken(tree, token))) break
+      else {
+        const rows = this.#reader.byToken(tree, token)
+        if (!budget.add(rows)) break
+        if (isJoin) this.#joinBytes += bytesOf(rows)
+      }
       taken++
       if (taken % MOVES_A_TURN === 0) yield
     }

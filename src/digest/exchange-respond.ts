@@ -12,8 +12,8 @@ import {
   type ExchangeRequest,
   type Found,
   type HashBlock,
-  type RowItem,
   type RowList,
+  type Taken,
   type Want
 } from './exchange-message.ts'
 import { PartReader, summarize, type ExchangeComponents, type LeafRow } from './exchange-rows.ts'
@@ -21,27 +21,28 @@ import { PartReader, summarize, type ExchangeComponents, type LeafRow } from './
 /** Blocks that are compared in one turn. */
 const BLOCKS_A_TURN = 128
 
-/**
- * The answer to one request, whose rows have been applied before; `joined` are those that came out of
- * the join as something else than was sent.
- */
+const NOTHING_TAKEN: Taken = { joined: [], refused: 0 }
+
+/** The answer to one request, whose rows have been applied before; `taken` says what became of them. */
 export function* respond(
   own: ExchangeComponents,
   request: ExchangeRequest,
-  joined: readonly RowItem[] = [],
+  { joined, refused }: Taken = NOTHING_TAKEN,
   size: MessageSize = LARGE_MESSAGES
 ): Sliced<ExchangeAnswer> {
   const hashes = yield* compareHashes(own, request)
   // Joins are never left out for want of room in a small message: they were sent to come back.
   const budget = new RowBudget(Math.max(size.rows, Math.min(joined.length, ROWS_A_MESSAGE)))
   const partial = !joined.every(row => budget.addOne(row))
+  const joins = budget.rows.length
   const reader = new PartReader(own)
   const wantsDone = yield* fetchInto(budget, reader, request.wants)
   const lists = new ListComparison(reader, budget, request.salt)
   yield* lists.compare(request.lists)
   const { listsDone, from, found } = lists
   const rowsRead = reader.rowsRead + request.rows.length
-  return { hashes, listsDone, from, found, wantsDone, rows: budget.rows, partial, rowsRead }
+  const { rows } = budget
+  return { hashes, listsDone, from, found, wantsDone, rows, joins, partial, refused, rowsRead }
 }
 
 function* compareHashes(

@@ -27,7 +27,7 @@
  * short; the next run sees, and compares other parts of the same hashes when it is given another salt.
  */
 import type { Sliced } from '../util/sliced.ts'
-import { LARGE_MESSAGES, type MessageSize } from './exchange-budget.ts'
+import { bytesOf, LARGE_MESSAGES, type MessageSize } from './exchange-budget.ts'
 import { Comparison, freshRoot } from './exchange-comparison.ts'
 import { Doubts } from './exchange-doubts.ts'
 import { foundIn, Lists, type Listed } from './exchange-lists.ts'
@@ -99,7 +99,7 @@ const NOTHING_ASKED: Asked = {
   level: Infinity,
   blocks: [],
   listed: { lists: [], rows: [], trees: [] },
-  moved: { rows: [], wants: [], streamed: 0, trees: new Set() }
+  moved: { rows: [], wants: [], streamed: 0, bytesDiffered: 0, trees: new Set() }
 }
 
 /**
@@ -123,6 +123,9 @@ export class Initiator {
   /** Rows that were asked for and that may come out of the join as something to send back. */
   #owed = 0
   #differed = 0
+  #bytesDiffered = 0
+  /** Rows that the peer did not take. */
+  #refused = 0
   #equal = false
   #complete = true
   /** What the peer answered to the root, if there was nothing here to hold against it. */
@@ -185,6 +188,16 @@ export class Initiator {
     return this.#differed
   }
 
+  /** Of rows that differed, keys and rows: as the side that was ahead had them, or the join. */
+  get bytesDiffered(): number {
+    return this.#bytesDiffered
+  }
+
+  /** How many of the rows that were sent the peer did not take: they differ still. */
+  get refused(): number {
+    return this.#refused
+  }
+
   /** Rows read here to compare and to send. */
   get rowsRead(): number {
     return this.#reader.rowsRead
@@ -198,6 +211,7 @@ export class Initiator {
     if (this.#moves.open) {
       const moved = yield* this.#moves.move(this.#size().rows)
       this.#differed += moved.streamed
+      this.#bytesDiffered += moved.bytesDiffered
       for (const tree of moved.trees) this.#doubts.explain(tree)
       const { rows, wants } = moved
       if (rows.length + wants.length > 0) return this.#send({ rows, wants }, { moved })
@@ -225,7 +239,9 @@ export class Initiator {
     this.#noteEmpties()
     this.#found(asked, answer)
     this.#again(asked.moved, answer)
-    if (answer.partial) this.#complete = false
+    this.#bytesDiffered += bytesOf(answer.rows.slice(answer.joins))
+    this.#refused += answer.refused
+    if (answer.partial || answer.refused > 0) this.#complete = false
     return answer.rows
   }
 

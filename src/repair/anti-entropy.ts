@@ -18,7 +18,14 @@ import { Verified } from '../ring/verified.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { decodeExchangeRequest, encodeExchangeAnswer } from '../wire/exchange.ts'
 import { Doubts } from './doubts.ts'
-import { applyRows, ExchangeRun, malformed, type Ran, type Sums } from './exchange-run.ts'
+import {
+  applyRows,
+  ExchangeRun,
+  malformed,
+  membersChanged,
+  type Ran,
+  type Sums
+} from './exchange-run.ts'
 import { Pace, type PaceInit } from './pace.ts'
 import type { ExchangeProgress } from './progress.ts'
 
@@ -102,7 +109,9 @@ export class AntiEntropy {
     this.#exchangeMs = init.exchangeMs ?? 10_000
     this.#pace = new Pace({ ...components, busy: components.busy ?? (() => false) }, init)
     this.#doubts = new Doubts(components)
-    components.membership.serve('exchange', (from, body) => this.#answer(from, body))
+    components.membership.serve('exchange', (from, body, signal) =>
+      this.#answer(from, body, signal)
+    )
     components.membership.onView(() => this.#forgetOthers())
   }
 
@@ -184,8 +193,7 @@ export class AntiEntropy {
       this.#countMalformed(error)
       throw error
     } finally {
-      for (const [name, of] of COUNTED)
-        this.#components.meter.count(`exchange.${name}`, of(run.sums))
+      this.#countSums(run.sums)
     }
   }
 
@@ -203,12 +211,14 @@ export class AntiEntropy {
     const [salt, turnMs, settleMs] = [this.#runs++, this.#exchangeMs, 0]
     const note = (same: Uint16Array) => onSame(keeper.sound(same))
     const init = { peer, group, isOwn: true, salt, turnMs, settleMs, signal, onSame: note }
+    const run = new ExchangeRun({ ...this.#components, pace: this.#pace }, init)
     try {
-      return await new ExchangeRun({ ...this.#components, pace: this.#pace }, init).run()
+      return await run.run()
     } catch (error) {
       this.#countMalformed(error)
       throw error
     } finally {
+      this.#countSums(run.sums)
       group.free()
     }
   }
@@ -244,12 +254,12 @@ export class AntiEntropy {
       .map(({ peer, agoMs }) => ({ peer, agoMs: Math.max(0, Math.round(agoMs)) }))
   }
 
-  async #answer(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
+  async #answer(from: NodeId, body: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
     const under = this.#answering.get(from) ?? 0
     if (under >= ANSWERS_MAX) throw tooMany(from)
     this.#answering.set(from, under + 1)
     try {
-      return await this.#respond(from, body)
+      return await this.#respond(from, body, signal)
     } catch (error) {
       this.#countMalformed(error)
       throw error
@@ -260,18 +270,24 @@ export class AntiEntropy {
     }
   }
 
-  async #respond(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
+  /** Ends when the peer gives up or is gone: nobody waits for the answer then. */
+  async #respond(from: NodeId, body: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
     const request = decodeExchangeRequest(body)
     if (request === undefined) throw malformed(from)
     const { replica } = this.#components
     const parts = { ...this.#components, pace: this.#pace }
-    const { joined } = await applyRows(parts, request.rows)
+    const taken = await applyRows(parts, request.rows, signal)
     const group = this.#groupOf(from, request.slots)
     const own = { forest: replica.forest, rows: replica.rows, group }
     try {
       // Equal roots prove nothing here: that of the peer is as old as the way of its request was long.
-      const answer = await this.#pace.run(respond(own, request, joined, this.#pace.size))
+      const answer = await this.#pace.run(respond(own, request, taken, this.#pace.size), signal)
       return encodeExchangeAnswer(answer)
+    } catch (error) {
+      // Under another view the group was given back in the middle of it.
+      const isShared = request.slots === undefined
+      if (isShared && this.#shared.get(from)?.group !== group) throw membersChanged()
+      throw error
     } finally {
       if (request.slots !== undefined) group.free()
     }
@@ -325,6 +341,10 @@ export class AntiEntropy {
     for (const peer of this.#seen.keys()) if (!peers.includes(peer)) this.#seen.delete(peer)
   }
 
+  #countSums(sums: Sums): void {
+    for (const [name, of] of COUNTED) this.#components.meter.count(`exchange.${name}`, of(sums))
+  }
+
   #count(report: Exchanged): void {
     const { meter, log } = this.#components
     meter.count('exchange.runs')
@@ -339,6 +359,7 @@ const COUNTED: readonly [name: string, of: (report: Sums) => number][] = [
   ['rows-sent', report => report.rowsSent],
   ['rows-received', report => report.rowsReceived],
   ['rows-differed', report => report.rowsDiffered],
+  ['bytes-differed', report => report.bytesDiffered],
   ['rows-read', report => report.rowsRead],
   ['row-bytes', report => report.rowBytes],
   ['overhead-bytes', report => report.overheadBytes],

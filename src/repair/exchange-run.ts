@@ -6,7 +6,7 @@
  * gone on with by the next.
  */
 import type { Membership } from '../cluster/membership.ts'
-import type { ExchangeAnswer, ExchangeRequest, RowItem } from '../digest/exchange-message.ts'
+import type { ExchangeAnswer, ExchangeRequest, RowItem, Taken } from '../digest/exchange-message.ts'
 import { Initiator } from '../digest/exchange.ts'
 import type { SlotGroup } from '../digest/forest.ts'
 import { HearsayError } from '../errors.ts'
@@ -68,6 +68,8 @@ type Flight = { readonly id: number; readonly round: number } & (
 interface Walked {
   readonly equal: boolean
   readonly complete: boolean
+  /** The peer did not take all that it was sent. */
+  readonly refused: boolean
   readonly unexplained: Uint16Array
 }
 
@@ -85,6 +87,7 @@ export class ExchangeRun {
     rowsSent: 0,
     rowsReceived: 0,
     rowsDiffered: 0,
+    bytesDiffered: 0,
     rowsRead: 0,
     rowBytes: 0,
     bytesSent: 0,
@@ -107,6 +110,10 @@ export class ExchangeRun {
     try {
       this.#init.signal?.throwIfAborted()
       return await this.#run()
+    } catch (error) {
+      // The group may have been given back in the middle of a slice: that is why, then.
+      this.#assertView()
+      throw error
     } finally {
       this.#init.signal?.removeEventListener('abort', abort)
       this.#end.abort()
@@ -129,7 +136,8 @@ export class ExchangeRun {
       same = walked.equal
       complete ||= walked.complete
       unexplained = walked.unexplained
-      if (!same && this.#moved === moved) break
+      // What one side does not take now differs as it did: it would only be sent again.
+      if (this.#moved === moved || walked.refused || this.#refusal !== undefined) break
     }
     const report = { ...this.sums, keys: this.#keys }
     return { equal: same, complete, refusal: this.#refusal, unexplained, ...report }
@@ -144,11 +152,13 @@ export class ExchangeRun {
       if (await this.#toEnd(walk)) this.#init.onSame(walk.same, beganMs)
     } finally {
       this.#sums.rowsDiffered += walk.rowsDiffered
+      this.#sums.bytesDiffered += walk.bytesDiffered
       this.#sums.rowsRead += walk.rowsRead
     }
     this.#tell(walk, true)
     const complete = walk.complete && !this.#over && this.#refusal === undefined
-    return { equal: walk.equal, complete, unexplained: complete ? walk.unexplained : NO_SLOTS }
+    const unexplained = complete ? walk.unexplained : NO_SLOTS
+    return { equal: walk.equal, complete, refused: walk.refused > 0, unexplained }
   }
 
   /** False when the time was over before. */
@@ -223,14 +233,14 @@ export class ExchangeRun {
   async #apply(rows: readonly RowItem[]): Promise<readonly RowItem[]> {
     if (rows.length === 0) return rows
     this.#sums.rowsRead += rows.length
-    const applied = await applyRows(this.#components, rows)
+    const applied = await applyRows(this.#components, rows, this.#end.signal)
     this.#refusal ??= applied.refusal
     return applied.joined
   }
 
   #assertView(): void {
     if (this.#components.membership.view.fingerprint === this.#view) return
-    throw new HearsayError('ERR_NETWORK', 'The members changed during the exchange; run it again.')
+    throw membersChanged()
   }
 
   #note(rows: readonly RowItem[], direction: 'rowsSent' | 'rowsReceived'): void {
@@ -246,9 +256,7 @@ export class ExchangeRun {
 const WAIT = { do: 'wait' } as const
 const NO_SLOTS = new Uint16Array()
 
-export interface AppliedRows {
-  /** Those that came out of the join as something else than was sent. */
-  readonly joined: readonly RowItem[]
+export interface AppliedRows extends Taken {
   /** Why the disk or the replica refused one, if they did: it is not here now. */
   readonly refusal: Error | undefined
 }
@@ -260,9 +268,11 @@ export async function applyRows(
     pace,
     meter
   }: Pick<ExchangeRunComponents, 'replica' | 'clock' | 'pace' | 'meter'>,
-  rows: readonly RowItem[]
+  rows: readonly RowItem[],
+  signal?: AbortSignal
 ): Promise<AppliedRows> {
   const joined: RowItem[] = []
+  let refused = 0
   let refusal: Error | undefined
   for (let first = 0; first < rows.length;) {
     const some = rows.slice(first, first + pace.rowsAtOnce)
@@ -271,10 +281,15 @@ export async function applyRows(
     const applied = await replica.applyAll(some)
     for (const row of applied.joined) joined.push(row)
     refusal ??= applied.refusals[0]
+    refused += applied.refusals.length
     meter.count('exchange.rows-refused', applied.refusals.length)
-    await pace.worked(clock.monoMs() - from)
+    await pace.worked(clock.monoMs() - from, signal)
   }
-  return { joined, refusal }
+  return { joined, refused, refusal }
+}
+
+export function membersChanged(): HearsayError {
+  return new HearsayError('ERR_NETWORK', 'The members changed during the exchange; run it again.')
 }
 
 export function malformed(peer: NodeId): HearsayError {

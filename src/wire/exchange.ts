@@ -66,7 +66,8 @@ export function decodeExchangeRequest(bytes: Uint8Array): ExchangeRequest | unde
 }
 
 export function encodeExchangeAnswer(answer: ExchangeAnswer): Uint8Array {
-  const { hashes, listsDone, from, found, wantsDone, rows, partial, rowsRead } = answer
+  const { hashes, listsDone, from, found, wantsDone, rows, joins, partial, refused, rowsRead } =
+    answer
   return pack([
     packBlocks(hashes),
     listsDone,
@@ -74,24 +75,28 @@ export function encodeExchangeAnswer(answer: ExchangeAnswer): Uint8Array {
     packFound(found),
     wantsDone,
     packRows(rows),
+    joins,
     partial,
+    refused,
     rowsRead
   ])
 }
 
 export function decodeExchangeAnswer(bytes: Uint8Array): ExchangeAnswer | undefined {
   const fields = unpack(bytes)
-  if (!isTuple(fields, 8)) return undefined
-  const [, listsDone, from, , wantsDone, , partial, rowsRead] = fields
+  if (!isTuple(fields, 10)) return undefined
+  const [, listsDone, from, , wantsDone, , joins, partial, refused, rowsRead] = fields
   if (!isCount(listsDone, LISTS_A_MESSAGE) || !isCount(wantsDone, WANTS_A_MESSAGE)) return undefined
   if (from !== null && !(isBytes(from) && from.length === TOKEN_BYTES)) return undefined
   if (typeof partial !== 'boolean' || !isCount(rowsRead, ROWS_READ_MAX)) return undefined
+  if (!isCount(joins, ROWS_MAX) || !isCount(refused, ROWS_MAX)) return undefined
   const hashesMax = HASHES_A_MESSAGE * 2 ** LEVELS_A_MESSAGE
   const hashes = parts(fields[0], bytes => unpackBlocks(bytes, hashesMax))
   const found = parts(fields[3], bytes => unpackFound(bytes, LISTED_MAX))
   const rows = parts(fields[5], bytes => unpackRows(bytes, ROWS_MAX))
   if (!hashes || !found || !rows) return undefined
-  return { hashes, listsDone, from: from ?? undefined, found, wantsDone, rows, partial, rowsRead }
+  const all = { hashes, listsDone, from: from ?? undefined, found, wantsDone, rows }
+  return { ...all, joins, partial, refused, rowsRead }
 }
 
 /** One bit for each slot. */
