@@ -1,11 +1,20 @@
 /** Exchanges that somebody asks for, and what they tell while they run. */
 import t from 'tap'
+import type { Membership } from '../src/cluster/membership.ts'
+import { SMALL_MESSAGES } from '../src/digest/exchange-budget.ts'
+import { Answering } from '../src/repair/answering.ts'
 import { Doubts, VERIFIED_MAX } from '../src/repair/doubts.ts'
+import { ExchangeRun } from '../src/repair/exchange-run.ts'
+import type { Pace } from '../src/repair/pace.ts'
+import type { SharedSlots } from '../src/repair/shared-slots.ts'
 import type { RepairProgress } from '../src/options.ts'
 import { Counters } from '../src/util/counters.ts'
+import { utf8 } from '../src/util/bytes.ts'
 import type { NodeId } from '../src/util/node-id.ts'
+import { finish, type Sliced } from '../src/util/sliced.ts'
+import { encodeExchangeRequest } from '../src/wire/exchange.ts'
 import { cut, formWorld, mend } from './fixtures/engine-world.ts'
-import { silent } from './fixtures/engine-parts.ts'
+import { openReplica, setTo, silent } from './fixtures/engine-parts.ts'
 
 /** Three nodes of which the last one lacks some rows, and nothing that would bring them by itself. */
 async function behind(rows: number) {
@@ -122,4 +131,39 @@ t.test('only slots that two exchanges in a row leave unexplained are proven, and
     t.equal(proven.length, 2 + run * VERIFIED_MAX)
   }
   t.equal(meter.totals()['exchange.trees-verified'], proven.length)
+})
+
+t.test('an exchange under which its slots are given back says why, on either side', async t => {
+  const { replica, clock } = await openReplica()
+  const timers = { after: () => () => {} }
+  await replica.mutate(utf8('a row'), setTo('v'), false)
+  const peer = 'peer' as NodeId
+  for (const [changed, code] of [
+    [true, 'ERR_NETWORK'],
+    [false, 'ERR_CLOSED']
+  ] as const) {
+    const group = replica.forest.group(Uint16Array.of(1, 2, 3))
+    const view = { fingerprint: 'before' }
+    const pace = {
+      size: SMALL_MESSAGES,
+      rowsAtOnce: 1,
+      worked: () => undefined,
+      run: async (work: Sliced<unknown>) => {
+        group.free()
+        if (changed) view.fingerprint = 'after'
+        return finish(work)
+      }
+    } as unknown as Pace
+    const membership = { view, id: 'self' } as unknown as Membership
+    const shared = { group: () => group, isOf: () => !changed } as unknown as SharedSlots
+    const parts = { replica, membership, clock, timers, meter: new Counters(), pace }
+    const answering = new Answering({ ...parts, shared })
+    const root = new Uint8Array(32)
+    const none = { salt: 0, hashes: [], lists: [], wants: [], rows: [] }
+    await t.rejects(answering.answer(peer, encodeExchangeRequest({ ...none, root })), { code })
+    view.fingerprint = 'before'
+    const init = { peer, group, settleMs: 0, salt: 0, turnMs: 1_000, signal: undefined }
+    const run = new ExchangeRun(parts, { ...init, onSame: () => {} })
+    await t.rejects(run.run(), { code })
+  }
 })

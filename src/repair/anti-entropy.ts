@@ -1,33 +1,22 @@
 /**
  * Anti-entropy: runs the exchange with every peer that shares slots, by itself, every few seconds, one
  * after the other and each only for so long, so that one with much to say does not keep the others
- * from theirs. It also answers the exchanges that peers begin, a few requests of each at a time.
+ * from theirs. What answers the exchanges that peers begin is in answering.ts.
  */
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
-import { respond } from '../digest/exchange-respond.ts'
-import { IN_FLIGHT_MAX } from '../digest/exchange.ts'
-import type { SlotGroup } from '../digest/forest.ts'
-import { SLOTS } from '../digest/forest.ts'
-import { HearsayError } from '../errors.ts'
 import type { ExchangeReport, ExchangeStatus } from '../options.ts'
 import type { Clock, Log, Meter, Timers } from '../ports.ts'
 import type { Replica } from '../replica/replica.ts'
-import type { Placement } from '../ring/placement.ts'
 import { Verified } from '../ring/verified.ts'
 import type { NodeId } from '../util/node-id.ts'
-import { decodeExchangeRequest, encodeExchangeAnswer } from '../wire/exchange.ts'
+import { Answering } from './answering.ts'
 import { Doubts } from './doubts.ts'
-import {
-  applyRows,
-  ExchangeRun,
-  malformed,
-  membersChanged,
-  type Ran,
-  type Sums
-} from './exchange-run.ts'
+import { countMalformed } from './exchange-errors.ts'
+import { ExchangeRun, type Ran, type Sums } from './exchange-run.ts'
 import { Pace, type PaceInit } from './pace.ts'
 import type { ExchangeProgress } from './progress.ts'
+import { SharedSlots } from './shared-slots.ts'
 
 export interface AntiEntropyComponents {
   readonly replica: Replica
@@ -72,15 +61,6 @@ export interface Exchanged extends ExchangeReport, Ran {
   readonly generation: number
 }
 
-/** Requests of one peer that are being answered at a time. */
-const ANSWERS_MAX = 2 * IN_FLIGHT_MAX
-
-interface Shared {
-  readonly current: Placement
-  readonly next: Placement
-  readonly group: SlotGroup
-}
-
 interface Seen {
   lastMs: number
   equalMs: number | undefined
@@ -92,14 +72,13 @@ export class AntiEntropy {
   readonly #exchangeMs: number
   readonly #pace: Pace
   readonly #doubts: Doubts
+  readonly #shared: SharedSlots
   #verified = new Verified()
   /** Of what is filling here, when that was last looked at. */
   #generation = 0
-  readonly #answering = new Map<NodeId, number>()
   /** The exchanges that were begun with each peer; resolves when the last of them is over. */
   readonly #turns = new Map<NodeId, Promise<void>>()
   #runs = 0
-  readonly #shared = new Map<NodeId, Shared>()
   readonly #seen = new Map<NodeId, Seen>()
   readonly #listeners: ((report: Exchanged) => void)[] = []
 
@@ -109,9 +88,9 @@ export class AntiEntropy {
     this.#exchangeMs = init.exchangeMs ?? 10_000
     this.#pace = new Pace({ ...components, busy: components.busy ?? (() => false) }, init)
     this.#doubts = new Doubts(components)
-    components.membership.serve('exchange', (from, body, signal) =>
-      this.#answer(from, body, signal)
-    )
+    this.#shared = new SharedSlots(components)
+    const answering = new Answering({ ...components, pace: this.#pace, shared: this.#shared })
+    components.membership.serve('exchange', (...request) => answering.answer(...request))
     components.membership.onView(() => this.#forgetOthers())
   }
 
@@ -175,7 +154,7 @@ export class AntiEntropy {
       { ...this.#components, pace: this.#pace },
       {
         peer,
-        group: this.#group(peer),
+        group: this.#shared.group(peer),
         settleMs: options.settleMs ?? this.#settleMs,
         salt: this.#runs++,
         turnMs: options.exchangeMs ?? Infinity,
@@ -190,7 +169,7 @@ export class AntiEntropy {
     try {
       return await run.run()
     } catch (error) {
-      this.#countMalformed(error)
+      countMalformed(this.#components.meter, error)
       throw error
     } finally {
       this.#countSums(run.sums)
@@ -215,7 +194,7 @@ export class AntiEntropy {
     try {
       return await run.run()
     } catch (error) {
-      this.#countMalformed(error)
+      countMalformed(this.#components.meter, error)
       throw error
     } finally {
       this.#countSums(run.sums)
@@ -229,7 +208,7 @@ export class AntiEntropy {
   }
 
   sharedSlots(peer: NodeId): Uint16Array {
-    return this.#group(peer).slots
+    return this.#shared.group(peer).slots
   }
 
   status(): ExchangeStatus[] {
@@ -254,90 +233,11 @@ export class AntiEntropy {
       .map(({ peer, agoMs }) => ({ peer, agoMs: Math.max(0, Math.round(agoMs)) }))
   }
 
-  async #answer(from: NodeId, body: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
-    const under = this.#answering.get(from) ?? 0
-    if (under >= ANSWERS_MAX) throw tooMany(from)
-    this.#answering.set(from, under + 1)
-    try {
-      return await this.#respond(from, body, signal)
-    } catch (error) {
-      this.#countMalformed(error)
-      throw error
-    } finally {
-      const left = (this.#answering.get(from) ?? 1) - 1
-      if (left > 0) this.#answering.set(from, left)
-      else this.#answering.delete(from)
-    }
-  }
-
-  /** Ends when the peer gives up or is gone: nobody waits for the answer then. */
-  async #respond(from: NodeId, body: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
-    const request = decodeExchangeRequest(body)
-    if (request === undefined) throw malformed(from)
-    const { replica } = this.#components
-    const parts = { ...this.#components, pace: this.#pace }
-    const taken = await applyRows(parts, request.rows, signal)
-    const group = this.#groupOf(from, request.slots)
-    const own = { forest: replica.forest, rows: replica.rows, group }
-    try {
-      // Equal roots prove nothing here: that of the peer is as old as the way of its request was long.
-      const answer = await this.#pace.run(respond(own, request, taken, this.#pace.size), signal)
-      return encodeExchangeAnswer(answer)
-    } catch (error) {
-      // Under another view the group was given back in the middle of it.
-      const isShared = request.slots === undefined
-      if (isShared && this.#shared.get(from)?.group !== group) throw membersChanged()
-      throw error
-    } finally {
-      if (request.slots !== undefined) group.free()
-    }
-  }
-
-  /** Of the slots that a peer names, which have to be this node's; or else of those that both own. */
-  #groupOf(from: NodeId, slots: Uint16Array | undefined): SlotGroup {
-    if (slots === undefined) return this.#group(from)
-    const { membership, replica } = this.#components
-    const { view, id } = membership
-    const owned = [view.current.owned(id), view.next.owned(id)]
-    const isHere = slots.every(slot => owned.some(flags => flags[slot] === 1))
-    if (!isHere || slots.length === 0) throw malformed(from)
-    return replica.forest.group(slots)
-  }
-
-  /** A peer that does not follow the protocol ends its exchange, and nothing else. */
-  #countMalformed(error: unknown): void {
-    const malformed = error instanceof HearsayError && error.code === 'ERR_PROTOCOL'
-    if (malformed) this.#components.meter.count('exchange.malformed')
-  }
-
-  /** The tree over the slots that both own, now or after the change that is under way. */
-  #group(peer: NodeId): SlotGroup {
-    const { membership, replica } = this.#components
-    const { view, id } = membership
-    const known = this.#shared.get(peer)
-    if (known?.current === view.current && known.next === view.next) return known.group
-    known?.group.free()
-    const owned = (node: NodeId) => [view.current.owned(node), view.next.owned(node)] as const
-    const [theirs, ours] = [owned(peer), owned(id)]
-    const slots = new Uint16Array(SLOTS)
-    let count = 0
-    for (let slot = 0; slot < SLOTS; slot++) {
-      if (has(theirs, slot) && has(ours, slot)) slots[count++] = slot
-    }
-    const group = replica.forest.group(slots.slice(0, count))
-    this.#shared.set(peer, { current: view.current, next: view.next, group })
-    return group
-  }
-
   /** What is kept of those who are no longer members; the groups in WebAssembly memory are given back. */
   #forgetOthers(): void {
     const { peers } = this.#components.membership
     this.verified.retain(peers)
-    for (const [peer, { group }] of this.#shared) {
-      if (peers.includes(peer)) continue
-      group.free()
-      this.#shared.delete(peer)
-    }
+    this.#shared.retain(peers)
     for (const peer of this.#seen.keys()) if (!peers.includes(peer)) this.#seen.delete(peer)
   }
 
@@ -379,15 +279,4 @@ function unlessAborted(before: Promise<void>, signal: AbortSignal | undefined): 
       resolve()
     })
   })
-}
-
-function has([current, next]: readonly [Uint8Array, Uint8Array], slot: number): boolean {
-  return current[slot] === 1 || next[slot] === 1
-}
-
-function tooMany(peer: NodeId): HearsayError {
-  return new HearsayError(
-    'ERR_OVERLOADED',
-    `${ANSWERS_MAX} exchange requests of ${peer} are being answered; wait for one of them.`
-  )
 }

@@ -9,7 +9,6 @@ import type { Membership } from '../cluster/membership.ts'
 import type { ExchangeAnswer, ExchangeRequest, RowItem, Taken } from '../digest/exchange-message.ts'
 import { Initiator } from '../digest/exchange.ts'
 import type { SlotGroup } from '../digest/forest.ts'
-import { HearsayError } from '../errors.ts'
 import type { ExchangeReport } from '../options.ts'
 import type { Clock, Meter, Timers } from '../ports.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -17,6 +16,7 @@ import { equal } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { sleep } from '../util/sleep.ts'
 import { decodeExchangeAnswer, encodeExchangeRequest } from '../wire/exchange.ts'
+import { malformed, membersChanged } from './exchange-errors.ts'
 import type { Pace } from './pace.ts'
 import { Progress, type ExchangeProgress } from './progress.ts'
 
@@ -286,12 +286,4 @@ export async function applyRows(
     await pace.worked(clock.monoMs() - from, signal)
   }
   return { joined, refused, refusal }
-}
-
-export function membersChanged(): HearsayError {
-  return new HearsayError('ERR_NETWORK', 'The members changed during the exchange; run it again.')
-}
-
-export function malformed(peer: NodeId): HearsayError {
-  return new HearsayError('ERR_PROTOCOL', `Hearsay could not read an exchange message of ${peer}.`)
 }
