@@ -307,7 +307,9 @@ t.test('the tree of the peers has the same hashes updated and built', async t =>
 
 t.test('counts are compared by what is exact, and may not grow by more than a quarter', async t => {
   const before: Count = { case: 'exchange', n: 9, d: 1, overheadBytes: 400, rowsRead: 8, timeMs: 1 }
-  const file = `${t.testdir({ 'counts.jsonl': JSON.stringify(before) })}/counts.jsonl`
+  const network: Count = { ...before, case: 'network' }
+  const lines = [before, network].map(count => JSON.stringify(count)).join('\n')
+  const file = `${t.testdir({ 'counts.jsonl': lines })}/counts.jsonl`
   const compared = async (...counts: Count[]) => {
     let err = ''
     const question: Question = { title: '', notes: [], ask: async () => counts, table: countsTable }
@@ -321,6 +323,7 @@ t.test('counts are compared by what is exact, and may not grow by more than a qu
     err: /exchange n=9 d=1 overheadBytes rose from 400 to 501/
   })
   t.match(await compared({ ...before, rowsRead: 11 }), { code: 1 })
+  t.match(await compared(before, { ...network, rowsRead: 99 }), { code: 0, err: /^1 counts/m })
   t.match(await compared({ ...before, d: 2 }), { code: 1, err: /d=1 was not measured/ })
 })
 
