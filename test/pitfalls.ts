@@ -60,7 +60,7 @@ t.test('P7: a clock that is 288 s ahead for ten minutes loses no read-modify-wri
   t.ok(acknowledged.length > 0, `${acknowledged.length} were acknowledged`)
   t.ok(refused > 0, `${refused} were not`)
   world.host(2).clock.jump(-288_000)
-  await runUntil(world, () => rootsAreEqual(world), 900_000)
+  await runUntil(world, () => rootsAreEqual(world), 900_000, 1_000)
   const { values } = await world.until(
     world.node(0).read('k', { siblings: true, level: 'all' }),
     60_000
