@@ -27,7 +27,7 @@ export const LARGE_MESSAGES: MessageSize = {
   hashes: HASHES_A_MESSAGE
 }
 /** A message is read and written in one go: these take a millisecond or two. */
-export const SMALL_MESSAGES: MessageSize = { rows: 512, listed: 4_096, hashes: 1_024 }
+export const SMALL_MESSAGES: MessageSize = { rows: 512, listed: 2_048, hashes: 512 }
 
 /** Of keys and rows. */
 export function bytesOf(rows: readonly RowItem[]): number {
