@@ -53,6 +53,14 @@ export function checkNames(call: string, options: unknown, names: readonly strin
   )
 }
 
+export function checkFlag(name: string, value: unknown): asserts value is boolean {
+  if (typeof value !== 'boolean') throw wrong(name, 'true or false')
+}
+
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw wrong(name, 'a function')
+}
+
 export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return
   throw wrong('signal', 'an AbortSignal (of a controller, its .signal)')

@@ -152,6 +152,7 @@ export class Engine {
     this.explainer = new Explainer({
       ...parts,
       hintedFor: key => this.hints.owners(key),
+      carried: key => this.hints.carried(key),
       matched: slot => this.antiEntropy.matched(slot)
     })
     this.byHand = new ByHand({ ...parts, antiEntropy: this.antiEntropy })

@@ -3,7 +3,8 @@
  * it does is engine.ts.
  */
 import type { Data } from './coordinator/data.ts'
-import { checkKey, DEFAULTS, requestOf, settleRequestOf } from './coordinator/request.ts'
+import { checkFunction, checkNames } from './arguments.ts'
+import { checkKey, DEFAULTS, explainRequestOf, settleRequestOf } from './coordinator/request.ts'
 import { SLOTS } from './digest/forest.ts'
 import { Engine, type EngineComponents, type EngineInit } from './engine.ts'
 import { HearsayError } from './errors.ts'
@@ -185,12 +186,14 @@ export class Node implements HearsayNode {
     options: Pick<RequestOptions, 'timeoutMs' | 'signal'> = {}
   ): Promise<Explanation> {
     this.#assertOpen()
-    const { timeoutMs, signal } = requestOf('read', options, this.#defaults)
-    return this.#engine.explainer.explain({ key: checkKey(key), timeoutMs, signal })
+    const request = explainRequestOf(options)
+    return this.#engine.explainer.explain({ key: checkKey(key), ...request })
   }
 
-  conflicts({ limit = CONFLICTS_MAX }: { limit?: number } = {}): readonly Conflict[] {
+  conflicts(options: { limit?: number } = {}): readonly Conflict[] {
     this.#assertOpen()
+    checkNames('conflicts', options, ['limit'])
+    const { limit = CONFLICTS_MAX } = options
     if (!Number.isInteger(limit) || limit < 1) {
       throw new HearsayError('ERR_ARGUMENT', `limit is a whole number from 1 on, not ${limit}.`)
     }
@@ -201,6 +204,8 @@ export class Node implements HearsayNode {
     if (event !== 'conflict') {
       throw new HearsayError('ERR_ARGUMENT', `There is no event ${String(event)}; use conflict.`)
     }
+    checkFunction('The listener', listener)
+    this.#assertOpen()
     return this.#engine.replica.conflicts.onConflict(listener)
   }
 
@@ -259,6 +264,7 @@ export class Node implements HearsayNode {
 
   async repair(options: RepairOptions = {}): Promise<readonly ExchangeReport[]> {
     this.#assertOpen()
+    checkNames('repair', options, ['peer', 'now', 'signal', 'onProgress'])
     this.#peer(options.peer)
     return this.#engine.byHand.run(options)
   }
@@ -291,6 +297,7 @@ export class Node implements HearsayNode {
 
   async scrub(options: ScrubOptions = {}): Promise<ScrubReport> {
     this.#assertOpen()
+    checkNames('scrub', options, ['signal', 'onProgress'])
     return this.#engine.scrub.run(options)
   }
 

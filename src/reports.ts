@@ -218,6 +218,8 @@ export interface ExplainedEntry {
 /** What one owner holds of a key, and what it knows about it. */
 export interface ExplainedCopy {
   readonly node: NodeId
+  /** False for a node that keeps the row, or a hint of it, for the owners. */
+  readonly owner: boolean
   readonly self: boolean
   readonly liveness: MemberStatus['liveness']
   /** `unknown`: what it holds does not count, because it is being filled or lost the row. */
@@ -236,6 +238,11 @@ export interface ExplainedCopy {
   readonly behind?: boolean
   /** Owners for which this node keeps a hint of the key. */
   readonly hintedFor?: readonly NodeId[]
+  /**
+   * Why a version that came to this node, or lay on its disk, is kept aside and not used; `ahead` of its
+   * clock is tried again when its time has come.
+   */
+  readonly aside?: 'damaged' | 'malformed' | 'ahead' | undefined
   /** When its copy of the slot was last proven equal with that of a peer. */
   readonly matched?: readonly { readonly peer: NodeId; readonly agoMs: number }[]
 }
@@ -254,6 +261,7 @@ export interface Explanation {
   readonly kind: Kind | undefined
   /** Why it is so, in a sentence or two. */
   readonly why: string
+  /** One an owner; and the node that was asked, where it owns nothing of the key and keeps hints of it. */
   readonly copies: readonly ExplainedCopy[]
 }
 

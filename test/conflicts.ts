@@ -53,6 +53,19 @@ t.test('a conflict', async t => {
     )
   })
 
+  t.test('is not noted again when the values are written anew to expire', async t => {
+    const parts = await openReplica()
+    await put(parts, 'k', 'low', dot(1, 1))
+    await put(parts, 'k', 'high', dot(2, 2))
+    for (const seconds of [10, 20, 30]) {
+      const operation = { do: 'expire' as const, expiresAt: NOON + seconds * 1_000 }
+      await parts.replica.mutate(utf8('k'), operation, false)
+    }
+    t.equal(parts.replica.conflicts.size, 1)
+    await put(parts, 'k', 'other', dot(3, 1))
+    t.equal(parts.replica.conflicts.size, 2)
+  })
+
   t.test('is none where a write has seen the other, or says the same', async t => {
     const parts = await openReplica()
     const first = joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('a'), dot(1, 1)))

@@ -95,18 +95,25 @@ t.test('a quorum read', async t => {
     answers.get(b)?.resolve({ answer: 'absent' })
     await turn()
     t.same(repairs, [b])
-    return { read, late, repair }
+    return { read, late, repair, repairs }
   }
 
-  t.test('does not count one who answers late with less while a repair fails', async t => {
-    const { read, late, repair } = await repairing()
+  t.test('compares one who answers late, while a repair fails, before it counts', async t => {
+    const { read, late, repair, repairs } = await repairing()
     late.resolve({ answer: 'absent' })
     await turn()
     repair.reject(new Error('gone'))
-    const error = await read.catch((error: unknown) => error)
-    t.ok(error instanceof QuorumFailedError)
-    t.match(error, { needed: 2, acknowledged: [a] })
-    t.same([...(error as QuorumFailedError).failures.keys()], [b])
+    t.equal(winner((await read).row), undefined, 'only one had it')
+    t.same(repairs, [b, c])
+  })
+
+  t.test('counts one who answers late with the same in the place of one not repaired', async t => {
+    const { read, late, repair, repairs } = await repairing()
+    repair.reject(new Error('gone'))
+    await turn()
+    late.resolve({ answer: 'row', row: joinDelta(ROW_EMPTY, delta) })
+    t.ok(winner((await read).row))
+    t.same(repairs, [b])
   })
 
   t.test('counts one that was behind once it is repaired', async t => {
@@ -203,7 +210,49 @@ t.test('a read', async t => {
     t.ok(winner((await reader.read({ ...quorumRead, readRepair: 'async' })).row))
     await turn()
     t.equal(meter.totals()['read-repair.failed'], 1)
-    await t.rejects(reader.read(quorumRead), QuorumFailedError)
+  })
+
+  t.test('asks another owner in the place of one that cannot be repaired', async t => {
+    const read = async (node: NodeId) => (node === a ? absent : holds)
+    const apply = () => Promise.reject(new Error('full'))
+    const reader = readerOver({ read, apply }, new HandTime())
+    const { row, answers } = await reader.read(quorumRead)
+    t.ok(winner(row))
+    t.same(answers.map(({ node }) => node).sort(), [a, b, c])
+  })
+
+  t.test('leaves out what only one has and as many as it needs refuse', async t => {
+    const read = async (node: NodeId) => (node === a ? holds : absent)
+    const full = new Error('full')
+    const reader = readerOver({ read, apply: () => Promise.reject(full) }, new HandTime())
+    const { row } = await reader.read(quorumRead)
+    t.equal(winner(row), undefined)
+    const error = await reader
+      .read({ ...quorumRead, level: 'all' })
+      .catch((error: unknown) => error)
+    t.ok(error instanceof QuorumFailedError)
+    const { needed, failures } = error as QuorumFailedError
+    t.equal(needed, 3)
+    t.same(
+      [...failures],
+      [
+        [b, full],
+        [c, full]
+      ],
+      'and says why'
+    )
+  })
+
+  t.test('whose last owner fails while it goes on ends at once', async t => {
+    const failed: ReplicaAnswer = { answer: 'failed', error: new Error('gone') }
+    const read = async (node: NodeId) => ({ a: holds, b: absent, c: failed })[node as 'a']
+    const reader = readerOver(
+      { read, apply: () => Promise.reject(new Error('full')) },
+      new HandTime()
+    )
+    const error = await reader.read(quorumRead).catch((error: unknown) => error)
+    t.match(error, { code: 'ERR_QUORUM', acknowledged: [a] })
+    t.same([...(error as QuorumFailedError).failures.keys()].sort(), [b, c])
   })
 
   t.test('leaves repairs out when too many are under way, and counts them', async t => {

@@ -11,7 +11,7 @@ import type { Operation } from '../src/lattice/operation.ts'
 import { judge } from '../src/quorum/explain.ts'
 import { utf8 } from '../src/util/bytes.ts'
 import { decodeHolding, encodeHolding } from '../src/wire/explain.ts'
-import { cut, formWorld, runUntil, storedAt } from './fixtures/engine-world.ts'
+import { cut, formWorld, keyWhere, runUntil, storedAt } from './fixtures/engine-world.ts'
 import type { World } from './fixtures/sim/world.ts'
 
 const dot = (actor: number, ms: number): Dot => {
@@ -78,6 +78,11 @@ t.test('the verdict on what is no register', async t => {
     const a = apply(ROW_EMPTY, { do: 'set-add', fields: fields('x', 'y') }, dot(1, 1))
     const verdict = judge([a, put(ROW_EMPTY, 'text', dot(2, 0))], 0)
     t.match(verdict, { kind: 'set', why: /set of 2 members.* 1 entry of another kind lost/ })
+    const counted = apply(ROW_EMPTY, { do: 'increment', by: 2n }, dot(1, 1))
+    t.match(judge([counted, put(ROW_EMPTY, 'text', dot(2, 2))], 0), {
+      kind: 'register',
+      why: /^It is the only value, and the latest. 1 entry of another kind lost to it.$/
+    })
     t.equal(verdict.shown.size, 2)
     const pair = (value: string) => [[utf8('f'), utf8(value)] as const]
     const m = apply(ROW_EMPTY, { do: 'map-set', pairs: pair('1') }, dot(1, 1))
@@ -94,6 +99,7 @@ t.test('what a node holds comes back over the wire as it was, and garbage does n
       counts: each === undefined,
       row: each,
       hintedFor: ['n1'],
+      aside: each === undefined ? 'ahead' : undefined,
       matched: [{ peer: 'n2', agoMs: 7 }]
     }
     t.same(decodeHolding(encodeHolding(holding as never)), holding)
@@ -104,6 +110,12 @@ t.test('what a node holds comes back over the wire as it was, and garbage does n
     })
   )
 })
+
+const isDown = (world: World, host: number) =>
+  world
+    .node(host)
+    .status()
+    .members.filter(({ liveness }) => liveness === 'down')
 
 t.test('explaining a key', async t => {
   const explain = (world: World, host: number, key: string) =>
@@ -154,6 +166,32 @@ t.test('explaining a key', async t => {
     t.match(text, /n2 \(this node\) {2}alive, row, behind/)
     t.match(text, /keeps a hint for n2/)
     t.match(text, /"new", 3 bytes {2}wins/)
+  })
+
+  t.test('tells what is kept for owners of whom none can be reached', async t => {
+    const world = await formWorld({ nodes: 4 })
+    const key = keyWhere(world, 3, owners => !owners.includes(3))
+    for (const host of [0, 1, 2]) cut(world, host, 3)
+    await runUntil(world, () => isDown(world, 3).length === 3)
+    const { version } = await world.until(world.node(3).put(key, 'v', { level: 'any' }))
+    const said = await explain(world, 3, key)
+    t.match(said, { version, kind: 'register' })
+    const copy = said.copies.find(({ node }) => node === 'n3')
+    t.match(copy, { owner: false, self: true, answer: 'row', version })
+    t.same([...(copy?.hintedFor ?? [])].sort(), ['n0', 'n1', 'n2'])
+    t.same(said.copies.map(({ owner }) => owner).sort(), [false, true, true, true])
+    t.match(explanationText(said, 0), /n3 \(this node, no owner\) {2}alive, row/)
+  })
+
+  t.test('tells what waits for its time', async t => {
+    const world = await formWorld()
+    world.host(0).clock.jump(100_000)
+    await world.until(world.node(0).put('k', 'v', { level: 'one' }))
+    await runUntil(world, () => world.node(1).status().quarantined === 1)
+    const said = await explain(world, 1, 'k')
+    const copy = said.copies.find(({ node }) => node === 'n1')
+    t.match(copy, { answer: 'absent', aside: 'ahead' })
+    t.match(explanationText(said, 0), /keeps a version aside: it is more than a minute ahead/)
   })
 
   t.test('tells of an owner that cannot be asked, and of a key that nobody has', async t => {

@@ -3,10 +3,19 @@ import t from 'tap'
 import { HearsayError, StoreError } from '../src/errors.ts'
 import { printActor } from '../src/lattice/dot.ts'
 import { encodeDelta, encodeRow } from '../src/lattice/encode.ts'
+import { mutate, type Mutation } from '../src/lattice/mutate.ts'
 import { millisecondsOf, timeOf, type Time } from '../src/lattice/hlc.ts'
-import { assign, erase, joinDelta, ROW_EMPTY, winner, type Row } from '../src/lattice/row.ts'
+import {
+  assign,
+  erase,
+  joinDelta,
+  ROW_EMPTY,
+  winner,
+  type Delta,
+  type Row
+} from '../src/lattice/row.ts'
 import { ROW_BYTES_MAX } from '../src/replica/refusals.ts'
-import type { Replica } from '../src/replica/replica.ts'
+import { VERIFIED, type Replica } from '../src/replica/replica.ts'
 import { MemoryDisk } from '../src/store/memory.ts'
 import { equal, hex, text, utf8 } from '../src/util/bytes.ts'
 import {
@@ -472,6 +481,43 @@ t.test('a row that is damaged on disk', async t => {
     }
   )
 
+  for (const operation of [setTo('w'), deleteIt]) {
+    t.test(`is made up for by a ${operation.do}, as its error advises`, async t => {
+      const { replica } = await damaged(-1)
+      t.equal(replica.read(k).answer, 'unknown')
+      await replica.mutate(utf8('other'), setTo('v'), false)
+      await replica.filling.end([replica.rows.locate(k).slot])
+      t.equal(replica.quarantine.size, 1)
+      await t.rejects(replica.mutate(k, { do: 'increment', by: 1n }, false), {
+        code: 'ERR_CORRUPT'
+      })
+      await replica.mutate(k, operation, false)
+      t.equal(replica.quarantine.size, 0)
+      t.equal(valueOf(replica), operation.do === 'put' ? 'w' : undefined)
+    })
+  }
+
+  t.test('whose key was damaged is missed under its own key and no other', async t => {
+    const disk = new MemoryDisk()
+    const { replica } = await openReplica({ disk })
+    const { row } = foreign('v')
+    await replica.apply(k, 'row', row)
+    const { id, slot } = replica.rows.locate(k)
+    const other = id.slice()
+    other[other.length - 1] = (other.at(-1) as number) ^ 1
+    disk.space('rows').set(other, disk.space('rows').get(id))
+    disk.space('rows').set(id, undefined)
+    await replica.verify({ slot, tokenHigh: 0 }, VERIFIED)
+    await replica.mutate(utf8('any'), setTo('v'), false)
+    t.equal(replica.quarantine.size, 1)
+    await replica.filling.end([slot])
+    const wrong = other.slice(10)
+    t.equal(replica.read(wrong).answer, 'absent', 'nobody has ever written it')
+    t.equal(replica.read(k).answer, 'unknown')
+    await replica.apply(k, 'row', row)
+    t.equal(replica.quarantine.size, 0, 'healed')
+  })
+
   t.test('is unknown while the disk refuses to set it aside', async t => {
     const { replica, store } = await damaged(-1)
     store.refuses = () => true
@@ -583,6 +629,38 @@ t.test('what cannot be joined', async t => {
       }
     })
   }
+
+  t.test('what waits of one row is replaced together, came it at once or one by one', async t => {
+    const far = (n: number) => ({ actor: actor(3), time: timeOf(NOON + DECADE_MS + n) })
+    const adding = (row: Row, member: string, n: number) =>
+      mutate(row, { do: 'set-add', fields: [utf8(member)] }, far(n), NOON) as Mutation
+    const one = adding(ROW_EMPTY, 'one', 0).delta
+    const two = adding(joinDelta(ROW_EMPTY, one), 'two', 1).delta
+    const there = joinDelta(joinDelta(ROW_EMPTY, one), two)
+    for (const atOnce of [true, false]) {
+      const { replica } = await openReplica()
+      const apply = (delta: Delta) => replica.apply(k, 'delta', encodeDelta(delta)).catch(() => {})
+      if (atOnce) await Promise.all([apply(one), apply(two)])
+      else for (const delta of [one, two]) await apply(delta)
+      t.equal(replica.quarantine.size, 1)
+      const { delta } = await replica.mutate(k, deleteIt, false)
+      t.equal(replica.quarantine.size, 0)
+      t.same(joinDelta(there, delta).entries, [], 'also where they were written')
+    }
+  })
+
+  t.test('what is put aside and replaced in one batch leaves nothing behind', async t => {
+    const { replica } = await openReplica()
+    const ahead = foreign('from the future', NOON + DECADE_MS)
+    const refused = replica.apply(k, 'delta', ahead.delta)
+    const put = replica.mutate(k, setTo('of today'), false)
+    await t.rejects(refused, { code: 'ERR_CLOCK_SKEW' })
+    await put
+    t.equal(replica.quarantine.size, 0)
+    t.same([...replica.quarantine.entries()], [])
+    await replica.apply(k, 'row', ahead.row)
+    t.equal(valueOf(replica), 'of today')
+  })
 
   t.test('an increment does not replace what is ahead', async t => {
     const { replica, clock } = await openReplica()

@@ -1,7 +1,7 @@
 /**
  * Drives one read machine until it is decided: sends what it asks for, and one more owner is asked
  * whenever one does not know, fails, or is later than 95 % of its recent answers were. What comes
- * after the decision is listened to only for how long it took.
+ * after the decision counts only if the read has to go on.
  */
 import type { Cancel, Clock, Meter, Timers } from '../ports.ts'
 import { PATIENCE_MS_MAX, type Latency } from '../quorum/latency.ts'
@@ -40,13 +40,26 @@ export class Asking {
 
   /** Resolves when the outcome of the read is not pending any more. */
   run(): Promise<void> {
+    const decided = this.#untilDecided()
+    for (const ask of this.#read.start()) this.#ask(ask)
+    return decided
+  }
+
+  /** The same after so many answers were withdrawn: others are asked in their place. */
+  goOn(withdrawn: number): Promise<void> {
+    const decided = this.#untilDecided()
+    for (let i = 0; i < withdrawn; i++) this.#askNext()
+    this.#advance()
+    return decided
+  }
+
+  #untilDecided(): Promise<void> {
     return new Promise(resolve => {
       this.#decided = () => {
         this.#decided = undefined
         for (const cancel of this.#late) cancel()
         resolve()
       }
-      for (const ask of this.#read.start()) this.#ask(ask)
     })
   }
 
@@ -57,10 +70,10 @@ export class Asking {
     void sent.then(answer => {
       cancel()
       this.#note(node, answer, since)
-      if (this.#decided === undefined) return
       this.#read.answer(node, answer)
+      if (this.#decided === undefined) return
       if (answer.answer === 'unknown' || answer.answer === 'failed') this.#askNext()
-      this.#goOn()
+      this.#advance()
     })
   }
 
@@ -80,7 +93,7 @@ export class Asking {
       latency.add(node, patienceMs, clock.monoMs())
       this.#read.late(node)
       if (this.#askNext()) meter.count('read.hedged')
-      this.#goOn()
+      this.#advance()
     })
     const cancel = () => {
       this.#late.delete(cancel)
@@ -105,7 +118,7 @@ export class Asking {
     return next !== undefined
   }
 
-  #goOn(): void {
+  #advance(): void {
     const { meter } = this.#components
     for (const ask of this.#read.fetch()) {
       meter.count('read.digests-differed')

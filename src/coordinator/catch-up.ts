@@ -3,22 +3,27 @@
  * the removal of members or fields, an expiry. Such a write touches what its coordinator holds, so
  * what others acknowledged and has not reached this owner yet would survive it, and be read again.
  * Therefore the key is read first, at the level of the write: where `2w > n` that meets every
- * acknowledged write, and blocking read repair brings it here.
+ * acknowledged write, and what comes of it is joined here.
  *
  * Not promised: anything of what is written meanwhile, nor of levels at which writes do not meet each
  * other; there nothing is read.
  */
 import type { Membership } from '../cluster/membership.ts'
 import { HearsayError, QuorumFailedError, TimeoutError, UnavailableError } from '../errors.ts'
+import { newestDot } from '../lattice/context.ts'
+import { encodeRow } from '../lattice/encode.ts'
 import type { Operation } from '../lattice/operation.ts'
+import type { Row } from '../lattice/row.ts'
 import type { Clock } from '../ports.ts'
 import { needed, overlaps } from '../quorum/level.ts'
+import type { Replica } from '../replica/replica.ts'
 import { slotOf } from '../ring/slot.ts'
 import type { Forward } from '../wire/forward.ts'
 import type { Reader } from './reader.ts'
 
 export interface CatchUpComponents {
   readonly membership: Membership
+  readonly replica: Pick<Replica, 'apply'>
   readonly reader: Pick<Reader, 'read'>
   readonly clock: Clock
 }
@@ -37,12 +42,23 @@ export class CatchUp {
     const { key, level, timeoutMs } = write
     const beganMs = clock.monoMs()
     try {
-      await reader.read({ key, level, timeoutMs, signal, readRepair: 'blocking' })
+      const { row } = await reader.read({ key, level, timeoutMs, signal, readRepair: 'off' })
+      await this.#learn(key, row)
     } catch (error) {
       throw error instanceof HearsayError ? asWrite(error) : error
     }
     const leftMs = timeoutMs - (clock.monoMs() - beganMs)
     return { ...write, timeoutMs: Math.max(1, Math.floor(leftMs)) }
+  }
+
+  /** What is refused for its time waits in quarantine, and the write replaces it there. */
+  async #learn(key: Uint8Array, row: Row): Promise<void> {
+    if (newestDot(row.context) === undefined) return
+    try {
+      await this.#components.replica.apply(key, 'row', encodeRow(row))
+    } catch (error) {
+      if (!(error instanceof HearsayError) || error.code !== 'ERR_CLOCK_SKEW') throw error
+    }
   }
 
   #isNeeded({ key, operation, level }: Forward): boolean {

@@ -2,6 +2,7 @@
  * The calls of a client on its data: checks what was given, makes an operation or a read of it, and
  * makes a result of what comes back. What expires is judged by the clock of this node.
  */
+import { checkFlag } from '../arguments.ts'
 import type { Hasher } from '../digest/forest.ts'
 import {
   entriesOf,
@@ -43,7 +44,7 @@ import { ContextTokens } from './context-tokens.ts'
 import type { Coordinator } from './coordinator.ts'
 import { checkBy, checkExpiry, checkFields, checkItems, instantAfter } from './items.ts'
 import type { Reader, RowRead } from './reader.ts'
-import { checkKey, checkValue, requestOf } from './request.ts'
+import { checkKey, checkRequest, checkValue, requestOf } from './request.ts'
 
 export interface DataComponents {
   readonly reader: Reader
@@ -74,7 +75,9 @@ export class Data {
     given: Bytes,
     options: ReadOptions & { readonly siblings?: boolean }
   ): Promise<ReadResult | SiblingsResult> {
+    checkRequest('read', 'read', options, ['siblings'])
     const { siblings = false, ...rest } = options
+    checkFlag('siblings', siblings)
     const key = checkKey(given)
     const read = await this.#read(key, rest)
     const nowMs = this.#nowMs
@@ -86,6 +89,7 @@ export class Data {
   }
 
   async put(given: Bytes, value: Bytes, options: PutOptions): Promise<WriteResult> {
+    checkRequest('put', 'write', options, ['context', 'ttlMs', 'expiresAt'])
     const { context, ttlMs, expiresAt, ...rest } = options
     const key = checkKey(given)
     const expiry = checkExpiry({ ttlMs, expiresAt }, this.#nowMs)
@@ -94,6 +98,7 @@ export class Data {
   }
 
   async delete(given: Bytes, options: DeleteOptions): Promise<ChangeResult> {
+    checkRequest('delete', 'write', options, ['context'])
     const { context, ...rest } = options
     const key = checkKey(given)
     return this.#change(key, { do: 'delete', ...this.#seen(key, context) }, rest)

@@ -12,7 +12,7 @@ import { ROW_EMPTY, versionOf } from '../lattice/row.ts'
 import { flooredAt, isCounting } from '../lattice/totals.ts'
 import type { ExplainedCopy, ExplainedEntry, Explanation } from '../options.ts'
 import type { Clock } from '../ports.ts'
-import { judge, type Verdict } from '../quorum/explain.ts'
+import { judge } from '../quorum/explain.ts'
 import type { Replica } from '../replica/replica.ts'
 import { allOwners } from '../ring/placement.ts'
 import { KEY_BYTES_MAX } from '../ring/row-key.ts'
@@ -28,8 +28,18 @@ export interface ExplainerComponents {
   readonly clock: Clock
   /** Owners for which this node keeps a hint of the key. */
   readonly hintedFor: (key: Uint8Array) => readonly NodeId[]
+  /** The row that such hints carry, where nobody else may have it. */
+  readonly carried: (key: Uint8Array) => Row | undefined
   /** When this node was last proven equal with each of its peers, as far as the slot goes. */
   readonly matched: (slot: number) => readonly Matched[]
+}
+
+/** How one copy stands to the others. */
+interface Standing {
+  readonly isOwner: boolean
+  readonly isBehind: boolean
+  /** The versions that readers see. */
+  readonly shown: ReadonlySet<string>
 }
 
 export interface ExplainRequest {
@@ -48,10 +58,12 @@ export class Explainer {
 
   async explain(request: ExplainRequest): Promise<Explanation> {
     request.signal?.throwIfAborted()
-    const { membership, replica, clock } = this.#components
+    const { membership, replica, clock, hintedFor } = this.#components
     const place = replica.rows.locate(request.key)
     const { current, next } = membership.view.ownersOf(place.slot)
-    const nodes = allOwners({ current, next })
+    const owners = allOwners({ current, next })
+    const keeps = !owners.includes(membership.id) && hintedFor(request.key).length > 0
+    const nodes = keeps ? [...owners, membership.id] : owners
     const holdings = await Promise.all(nodes.map(node => this.#ask(node, request)))
     request.signal?.throwIfAborted()
     const verdict = judge(holdings.map(rowOf), clock.wallMs())
@@ -65,7 +77,11 @@ export class Explainer {
       kind: verdict.kind,
       why: verdict.why,
       copies: nodes.map((node, i) =>
-        this.#copy(request.key, node, holdings[i] as Holding | Error, verdict, i)
+        this.#copy(request.key, node, holdings[i] as Holding | Error, {
+          isOwner: owners.includes(node),
+          isBehind: verdict.behind[i] as boolean,
+          shown: verdict.shown
+        })
       )
     }
   }
@@ -90,12 +106,13 @@ export class Explainer {
   }
 
   #holding(key: Uint8Array): Holding {
-    const { replica, hintedFor, matched } = this.#components
-    const stored = replica.rows.read(replica.rows.locate(key))
+    const { replica, hintedFor, carried, matched } = this.#components
+    const place = replica.rows.locate(key)
     return {
       counts: replica.read(key).answer !== 'unknown',
-      row: stored?.row,
+      row: replica.rows.read(place)?.row ?? carried(key),
       hintedFor: hintedFor(key),
+      aside: replica.quarantine.reasonFor(place.id),
       matched: matched(slotOf(key))
     }
   }
@@ -104,14 +121,15 @@ export class Explainer {
     key: Uint8Array,
     node: NodeId,
     holding: Holding | Error,
-    verdict: Verdict,
-    i: number
+    { isOwner, isBehind, shown }: Standing
   ): ExplainedCopy {
     const { membership, liveness, replica } = this.#components
-    const base = { node, self: node === membership.id, liveness: liveness.opinion(node) }
+    const self = node === membership.id
+    const base = { node, owner: isOwner, self, liveness: liveness.opinion(node) }
     if (holding instanceof Error) return { ...base, answer: 'failed', error: holding.message }
-    const { row, counts, hintedFor, matched } = holding
-    const told = { ...base, answer: answerOf(holding), hintedFor, matched, behind: behindOf() }
+    const { row, counts, hintedFor, aside, matched } = holding
+    const behind = !counts || isBehind
+    const told = { ...base, answer: answerOf(holding), hintedFor, aside, matched, behind }
     if (row === undefined) return told
     const version = versionOf(row)
     const digest = hex(replica.rows.encode(key, row).digest)
@@ -119,15 +137,11 @@ export class Explainer {
       ...told,
       version: version && printDot(version),
       digest,
-      ...this.#describe(row, verdict)
-    }
-
-    function behindOf(): boolean {
-      return !counts || (verdict.behind[i] as boolean)
+      ...this.#describe(row, shown)
     }
   }
 
-  #describe({ context, entries, totals }: Row, { shown }: Verdict): Described {
+  #describe({ context, entries, totals }: Row, shown: ReadonlySet<string>): Described {
     const nowMs = this.#components.clock.wallMs()
     const vector = [...context.vector].map(([actor, time]) => printDot({ actor, time }))
     const adding = totals.filter(total => isCounting(total, nowMs))

@@ -1,5 +1,5 @@
 /** Sends changes and reads to other owners and turns every way of answering into one of few outcomes. */
-import { HearsayError } from '../errors.ts'
+import { HearsayError, type ErrorCode } from '../errors.ts'
 import type { Membership } from '../cluster/membership.ts'
 import type { RequestOptions } from '../ports.ts'
 import type { Row } from '../lattice/row.ts'
@@ -36,9 +36,7 @@ export class Fanout {
     const refusals = decodeRefusals(answer)
     if (refusals === undefined) throw unreadable(to)
     const [first] = refusals
-    if (first !== undefined) {
-      throw new HearsayError('ERR_REMOTE', `${first.message} (${first.code})`)
-    }
+    if (first !== undefined) throw new HearsayError(first.code as ErrorCode, first.message)
   }
 
   /** What the owner says of the key. Never rejects: a failure is an answer too. */

@@ -38,8 +38,9 @@ export interface InquiryInit {
 
 /** The advice where nobody knows what was done. */
 export const LOOK = 'The outcome is unknown: read the key to learn it, or write again.'
-const ATTEMPTS_MAX = 8
+/** Between two questions, until the time is up. */
 const PAUSE_MS = 50
+const PAUSE_MS_MAX = 1_000
 /** Two clocks do not run at quite the same pace: more than any two that work. */
 const DRIFT = 0.01
 
@@ -72,10 +73,8 @@ export class Inquiry {
   /** From here on every failure leaves open what `broken` left open. */
   async #recover(broken: NetworkError): Promise<Uint8Array> {
     const { timers, meter } = this.#components
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const pauseMs = PAUSE_MS * 2 ** attempt
-      if (this.#leftMs <= pauseMs) break
-      await sleep(timers, pauseMs, this.#init.signal)
+    for (let pauseMs = PAUSE_MS; this.#leftMs > 0; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
+      await sleep(timers, Math.min(pauseMs, this.#leftMs), this.#init.signal)
       meter.count('forward.asked-again')
       const passed = await this.#tolerate(() => this.#tryAgain())
       if (passed === 'lost') break

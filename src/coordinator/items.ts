@@ -60,13 +60,17 @@ export function checkExpiry(
   if (ttlMs !== undefined) return { expiresAt: instantAfter(ttlMs, nowMs) }
   if (expiresAt === undefined) return {}
   if (isInstant(expiresAt)) return { expiresAt }
-  throw argument(`expiresAt is a whole number of milliseconds since 1970, not ${expiresAt}.`)
+  throw argument(
+    `expiresAt is a whole number of milliseconds since 1970, at most ${INSTANT_MS_MAX}, not ${expiresAt}.`
+  )
 }
 
 export function instantAfter(ttlMs: number, nowMs: number): number {
   const instant = typeof ttlMs === 'number' && ttlMs > 0 ? nowMs + Math.ceil(ttlMs) : NaN
   if (isInstant(instant)) return instant
-  throw argument(`ttlMs is a number of milliseconds above 0 and within the calendar, not ${ttlMs}.`)
+  throw argument(
+    `ttlMs is a number of milliseconds above 0 that ends before ${INSTANT_MS_MAX}, not ${ttlMs}.`
+  )
 }
 
 function isInstant(ms: number): boolean {

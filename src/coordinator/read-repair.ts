@@ -25,6 +25,15 @@ export interface RepairRequest {
   readonly timeoutMs: number
 }
 
+export interface Repaired {
+  /** Who has the joined row now that had less before. */
+  readonly repaired: readonly NodeId[]
+  /** Who has it not, and why. */
+  readonly refusals: ReadonlyMap<NodeId, Error>
+}
+
+const NOTHING: Repaired = { repaired: [], refusals: new Map() }
+
 export const REPAIRS_MAX = 256
 export const REPAIR_BYTES_MAX = 16 * 1024 * 1024
 
@@ -37,13 +46,13 @@ export class ReadRepair {
     this.#components = components
   }
 
-  /** Resolves with who has the joined row now that had less before: with nobody unless blocking. */
-  async run({ row, behind }: ReadOutcome, request: RepairRequest): Promise<readonly NodeId[]> {
-    if (behind.length === 0 || request.mode === 'off') return []
+  /** Resolves with what came of it: with nothing unless blocking. */
+  async run({ row, behind }: ReadOutcome, request: RepairRequest): Promise<Repaired> {
+    if (behind.length === 0 || request.mode === 'off') return NOTHING
     const bytes = encodeRow(row)
     if (request.mode === 'blocking') return this.#send(behind, bytes, request)
     this.#sendLater(behind, bytes, request)
-    return []
+    return NOTHING
   }
 
   #sendLater(behind: readonly NodeId[], bytes: Uint8Array, request: RepairRequest): void {
@@ -66,7 +75,7 @@ export class ReadRepair {
     behind: readonly NodeId[],
     bytes: Uint8Array,
     { key, timeoutMs }: RepairRequest
-  ): Promise<NodeId[]> {
+  ): Promise<Repaired> {
     const { fanout, meter } = this.#components
     const items = [{ key, kind: 'row' as const, bytes }]
     const options = { deadlineMs: timeoutMs + GRACE_MS }
@@ -74,8 +83,12 @@ export class ReadRepair {
       behind.map(node => fanout.apply(node, { flush: false, items }, options))
     )
     const repaired = behind.filter((_, i) => results[i]?.status === 'fulfilled')
+    const refusals = new Map<NodeId, Error>()
+    for (const [i, result] of results.entries()) {
+      if (result.status === 'rejected') refusals.set(behind[i] as NodeId, result.reason as Error)
+    }
     meter.count('read-repair.rows', repaired.length)
-    meter.count('read-repair.failed', behind.length - repaired.length)
-    return repaired
+    meter.count('read-repair.failed', refusals.size)
+    return { repaired, refusals }
   }
 }

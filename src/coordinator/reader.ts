@@ -1,7 +1,8 @@
 /**
  * Coordinates one read. Any node can: it asks as many owners as the level needs, the fastest first,
  * joins what they say, and brings those that answered with less up to date before the caller gets
- * the answer (blocking read repair), so that a later read at the same level cannot go back.
+ * the answer (blocking read repair), so that a later read at the same level cannot go back. Where an
+ * owner cannot be, another is asked in its place.
  *
  * One more owner is asked whenever one is later than nearly all its recent answers were. Large rows
  * are asked for once; the other owners send digests.
@@ -15,7 +16,7 @@ import type { Answer, ReadRepairMode } from '../options.ts'
 import type { Clock, Meter, Timers } from '../ports.ts'
 import { Latency } from '../quorum/latency.ts'
 import { needed, type Level } from '../quorum/level.ts'
-import { Read, type HeldAnswer, type ReadOutcome } from '../quorum/read.ts'
+import { Read, type HeldAnswer } from '../quorum/read.ts'
 import { slotOf } from '../ring/slot.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { Asking } from './asking.ts'
@@ -79,12 +80,14 @@ export class Reader {
     }
     const work = async (): Promise<RowRead> => {
       const owners = this.#owners(request.key)
-      await this.#ask(read, request)
+      const asking = this.#asking(read, request)
+      await asking.run()
+      assertAnswered(read)
       if (owners.join() !== this.#owners(request.key).join()) {
         read = this.#begin(request)
         return work()
       }
-      return this.#finish(read, request)
+      return this.#finish(read, asking, request)
     }
     return within(timers, work(), { timeoutMs, signal, onTimeout })
   }
@@ -119,38 +122,34 @@ export class Reader {
     return fastest.sort((a, b) => rank(a) - rank(b))
   }
 
-  /** Asks until there are enough answers; rejects when nobody is left to ask. */
-  async #ask(read: Read, { key, timeoutMs }: ReadRequest): Promise<void> {
+  #asking(read: Read, { key, timeoutMs }: ReadRequest): Asking {
     const components = { ...this.#components, latency: this.#latency }
     const self = this.#components.membership.id
     const deadlineMs = timeoutMs + GRACE_MS
     const init = { self, key, deadlineMs, digestAboveBytes: this.#digestAboveBytes }
-    await new Asking(components, init, read).run()
-    if (read.outcome === 'impossible') {
-      throw new QuorumFailedError('read', read.needed, read.acknowledged, read.failures)
-    }
+    return new Asking(components, init, read)
   }
 
-  async #finish(read: Read, { key, timeoutMs, readRepair }: ReadRequest): Promise<RowRead> {
+  /** Until as many as the level needs hold what the read would answer, or were not to be repaired. */
+  async #finish(read: Read, asking: Asking, request: ReadRequest): Promise<RowRead> {
+    const { key, timeoutMs, readRepair: mode } = request
     const outcome = read.result()
-    const repaired = await this.#repair.run(outcome, { key, timeoutMs, mode: readRepair })
-    if (readRepair === 'blocking') assertConfirmed(read, outcome, repaired)
-    return {
-      row: outcome.row,
-      answers: [...read.answers].map(([node, answer]) => describe(node, answer)),
-      repaired
+    const { repaired, refusals } = await this.#repair.run(outcome, { key, timeoutMs, mode })
+    if (outcome.answered.length - refusals.size < read.needed) {
+      // Whoever has answered during the repair is compared now.
+      read.withdraw(refusals)
+      await asking.goOn(refusals.size)
+      if (read.outcome !== 'impossible' || !read.leaveOut()) assertAnswered(read)
+      return this.#finish(read, asking, request)
     }
+    const answers = [...read.answers].map(([node, answer]) => describe(node, answer))
+    return { row: outcome.row, answers, repaired }
   }
 }
 
-/** Throws when fewer than the level needs hold what the read would answer. */
-function assertConfirmed(read: Read, outcome: ReadOutcome, repaired: readonly NodeId[]): void {
-  const stale = outcome.behind.filter(node => !repaired.includes(node))
-  // Whoever answers during the repair is not counted: nobody has compared what it holds.
-  const confirmed = outcome.answered.filter(node => !stale.includes(node))
-  if (confirmed.length >= read.needed) return
-  const failures = new Map(stale.map(node => [node, new Error('it could not be repaired')]))
-  throw new QuorumFailedError('read', read.needed, confirmed, failures)
+function assertAnswered(read: Read): void {
+  if (read.outcome !== 'impossible') return
+  throw new QuorumFailedError('read', read.needed, read.acknowledged, read.failures)
 }
 
 function describe(node: NodeId, answer: HeldAnswer): Answer {

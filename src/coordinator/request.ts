@@ -6,6 +6,7 @@ import type {
   ReadOptions,
   ReadRepairMode,
   RequestDefaults,
+  RequestOptions,
   SettleOptions,
   WriteOptions
 } from '../options.ts'
@@ -16,7 +17,8 @@ import { slotOf, SLOTS } from '../ring/slot.ts'
 import { utf8 } from '../util/bytes.ts'
 import type { SettleRequest } from '../wire/settle.ts'
 
-const requestOptions = ['level', 'timeoutMs', 'signal', 'durability', 'readRepair']
+const requestOptions = ['level', 'timeoutMs', 'signal']
+const verbOptions = { read: ['readRepair'], write: ['durability'] }
 
 /** What a node goes by that was told nothing else: each read meets each write. */
 export const DEFAULTS: RequestDefaults = {
@@ -63,13 +65,23 @@ export function bytesOf(what: string, bytes: Bytes): Uint8Array {
   )
 }
 
+/** Throws unless `options` is an object with nothing but what such a request takes, and `own` besides. */
+export function checkRequest(
+  call: string,
+  verb: 'read' | 'write',
+  options: unknown,
+  own: readonly string[] = []
+): void {
+  checkNames(call, options, [...requestOptions, ...verbOptions[verb], ...own])
+}
+
 /** Reads what every request may say, and a write besides. */
 export function requestOf(
   verb: 'read' | 'write',
   options: ReadOptions & WriteOptions,
   defaults: RequestDefaults = DEFAULTS
 ): Request {
-  checkNames('A request', options, requestOptions)
+  checkRequest(`A ${verb}`, verb, options)
   const { durability = defaults.durability, readRepair = defaults.readRepair } = options
   const { timeoutMs = TIMEOUT_MS, signal } = options
   const level = options.level ?? (verb === 'read' ? defaults.readLevel : defaults.writeLevel)
@@ -84,6 +96,15 @@ export function requestOf(
     flush: durability === 'flush',
     readRepair
   }
+}
+
+/** As any request, but it has no level: every owner is asked. */
+export function explainRequestOf(
+  options: Pick<RequestOptions, 'timeoutMs' | 'signal'>
+): Pick<Request, 'timeoutMs' | 'signal'> {
+  checkNames('explain', options, ['timeoutMs', 'signal'])
+  const { timeoutMs, signal } = requestOf('read', options)
+  return { timeoutMs, signal }
 }
 
 const settleOptions = ['keys', 'level', 'timeoutMs', 'signal']
@@ -103,10 +124,14 @@ export function settleRequestOf(options: SettleOptions): SettleRequest {
   return { slots, level: parseLevel(level), timeoutMs: Math.ceil(timeoutMs) }
 }
 
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}
+
 function checkTimeout(timeoutMs: number): void {
   if (Number.isFinite(timeoutMs) && timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX) return
   throw new HearsayError(
     'ERR_ARGUMENT',
-    `timeoutMs is a number of milliseconds up to 86,400,000, not ${timeoutMs}.`
+    `timeoutMs is a number of milliseconds up to 86,400,000, not ${shown(timeoutMs)}.`
   )
 }

@@ -5,7 +5,7 @@
  * loser does not change by itself.
  */
 import { equal, nameOf, utf8 } from '../util/bytes.ts'
-import { printDot, type Dot } from './dot.ts'
+import type { Dot } from './dot.ts'
 import { entriesOf, fieldsOf, kindOf, type Kind } from './kinds.ts'
 import { NOTHING_EXPIRED_MS, versionOf, winner, type Entry, type Row } from './row.ts'
 import { newestIncrement, sumAt } from './totals.ts'
@@ -32,12 +32,21 @@ export function losersOf(row: Row): readonly Loser[] {
   ]
 }
 
-/** The losers of `after` that were none in `before`. */
+/**
+ * What `after` has lost and `before` had not. A value that is written again, and loses again, loses
+ * nothing new.
+ */
 export function newLosers(before: Row, after: Row): readonly Loser[] {
   const losers = losersOf(after)
   if (losers.length === 0) return losers
-  const known = new Set(losersOf(before).map(nameOfLoser))
-  return losers.filter(loser => !known.has(nameOfLoser(loser)))
+  const known = new Map<string, Loser[]>()
+  for (const loser of losersOf(before)) {
+    const name = nameOfLoser(loser)
+    const alike = known.get(name)
+    if (alike === undefined) known.set(name, [loser])
+    else alike.push(loser)
+  }
+  return losers.filter(loser => !known.get(nameOfLoser(loser))?.some(each => isSame(each, loser)))
 }
 
 /** What was dropped because there were too many beside it. */
@@ -84,6 +93,21 @@ function loserOf(reason: Loser['reason'], entry: Entry, over: Dot): Loser {
   }
 }
 
-function nameOfLoser({ loser, ofIncrements }: Loser): string {
-  return ofIncrements ? 'increments' : printDot(loser)
+/** The same for the same loss, and mostly another one for another. */
+function nameOfLoser({ field, value, ofIncrements }: Loser): string {
+  if (ofIncrements) return 'increments'
+  const head = (bytes: Uint8Array | undefined) =>
+    bytes && `${bytes.length} ${nameOf(bytes.subarray(0, HEAD_BYTES))}`
+  return `${head(field)} ${head(value)}`
 }
+
+function isSame(a: Loser, b: Loser): boolean {
+  if (a.ofIncrements || b.ofIncrements) return a.ofIncrements === b.ofIncrements
+  return isEqual(a.field, b.field) && isEqual(a.value, b.value)
+}
+
+function isEqual(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equal(a, b)
+}
+
+const HEAD_BYTES = 64

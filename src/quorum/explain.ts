@@ -6,6 +6,7 @@ import { printActor, printDot } from '../lattice/dot.ts'
 import { encodeRow } from '../lattice/encode.ts'
 import { millisecondsOf } from '../lattice/hlc.ts'
 import { entriesOf, fieldsOf, kindOf, shownEntry, type Kind } from '../lattice/kinds.ts'
+import { losersOf } from '../lattice/losers.ts'
 import { join, ROW_EMPTY, versionOf, type Entry, type Row } from '../lattice/row.ts'
 import { isCounting } from '../lattice/totals.ts'
 import { equal } from '../util/bytes.ts'
@@ -44,18 +45,18 @@ function shownIn(row: Row, nowMs: number): readonly Entry[] {
 
 function reasonOf(row: Row, nowMs: number): string {
   const kind = kindOf(row, nowMs)
-  if (kind !== undefined) return reasons[kind](row, nowMs) + ofOtherKinds(row, kind)
+  if (kind !== undefined) return reasons[kind](row, nowMs) + ofOtherKinds(row)
   const newest = versionOf(row)
   if (newest === undefined) return 'Nobody that answered has ever seen the key.'
   return row.entries.length > 0 || row.totals.some(each => isCounting(each, -Infinity))
     ? 'It has expired, so reads pass over it.'
-    : `It was deleted; the last of what its context has seen is ${printDot(newest)}.`
+    : `All that was there was deleted; the last that its context has seen is ${printDot(newest)}.`
 }
 
 const reasons: Readonly<Record<Kind, (row: Row, nowMs: number) => string>> = {
   register: (row, nowMs) => {
     const all = entriesOf(row, 'register', nowMs)
-    return againstOthers(all, shownEntry(row, nowMs) as Entry)
+    return againstOthers(all, shownEntry(row, nowMs) as Entry, countOfOtherKinds(row))
   },
   counter: ({ totals }, nowMs) => {
     const adding = totals.filter(total => isCounting(total, nowMs)).length
@@ -72,9 +73,10 @@ const reasons: Readonly<Record<Kind, (row: Row, nowMs: number) => string>> = {
   }
 }
 
-function againstOthers(all: readonly Entry[], best: Entry): string {
+function againstOthers(all: readonly Entry[], best: Entry, ofOtherKinds: number): string {
   const others = all.filter(entry => entry !== best)
   const next = others.at(-1)
+  if (next === undefined && ofOtherKinds > 0) return 'It is the only value, and the latest.'
   if (next === undefined) return 'It replaced all that was there before it; nothing is concurrent.'
   const against = `It is concurrent with ${many(others.length, 'other')}`
   if (next.dot.time === best.dot.time) {
@@ -84,9 +86,13 @@ function againstOthers(all: readonly Entry[], best: Entry): string {
   return `${against} and has the latest time, ${aheadMs} ms after the next.`
 }
 
-function ofOtherKinds(row: Row, kind: Kind): string {
-  const wanted = kind === 'counter' ? 'register' : kind
-  const other = row.entries.length - entriesOf(row, wanted, -Infinity).length
+/** Increments count as one. */
+function countOfOtherKinds(row: Row): number {
+  return losersOf(row).filter(({ reason }) => reason === 'other-kind').length
+}
+
+function ofOtherKinds(row: Row): string {
+  const other = countOfOtherKinds(row)
   return other === 0 ? '' : ` ${many(other, 'entry', 'entries')} of another kind lost to it.`
 }
 

@@ -24,7 +24,7 @@ export function parseLevel(text: string | number): Level {
   if (level !== undefined) return level
   throw new HearsayError(
     'ERR_LEVEL',
-    `There is no level ${JSON.stringify(text)}; use ${words.join(', ')} or a whole number from 1 to 9999.`
+    `There is no level ${typeof text === 'string' ? JSON.stringify(text) : String(text)}; use ${words.join(', ')} or a whole number from 1 to 9999.`
   )
 }
 

@@ -2,8 +2,8 @@
  * One read as a machine: whom to ask and for what, when there are enough answers, what they add up
  * to, and who was behind. It knows no sockets and no clock; coordinator/ drives it.
  *
- *   asking ──answers──▶ reached ──result()
- *      └──nobody left to ask──▶ impossible
+ *   asking ──answers──▶ reached ──result()──▶ some cannot be repaired: withdraw, ask on
+ *      └──nobody left to ask──▶ impossible ──▶ leaveOut, once
  *
  * Only a row or a proven absence counts. `unknown` (a replica that is being filled, or has lost the
  * row) and failures do not: the next candidate is asked instead.
@@ -59,6 +59,8 @@ export class Read {
   readonly #awaited = new Set<NodeId>()
   /** All that were sent, an absence as the empty row. */
   readonly #rows: Row[] = []
+  readonly #withdrawn = new Set<NodeId>()
+  #hasLeftOut = false
 
   /** `candidates`: the owners that are alive, in the order to ask them; none twice. */
   constructor(
@@ -123,6 +125,30 @@ export class Read {
     const bytes = encodeRow(row)
     const isBehind = (_: NodeId, i: number) => !equal(encodeRow(rows[i] as Row), bytes)
     return { row, answered, behind: answered.filter(isBehind) }
+  }
+
+  /** They answered with less than the others and cannot be brought up to them: others are needed. */
+  withdraw(refusals: ReadonlyMap<NodeId, Error>): void {
+    for (const [node, error] of refusals) {
+      this.#tally.withdraw(node, error)
+      this.#withdrawn.add(node)
+    }
+  }
+
+  /**
+   * When nobody is left to ask: counts those that were withdrawn, and leaves out what they refuse. If
+   * they are as many as the level needs, no write that was acknowledged at a level which meets this one
+   * is on the others alone, and no earlier read of this level has answered with it. Once; returns
+   * whether it will do.
+   */
+  leaveOut(): boolean {
+    const kept = [...this.#withdrawn]
+    if (this.#hasLeftOut || kept.length < this.needed) return false
+    this.#hasLeftOut = true
+    const reason = new Error('what it holds is refused by the others')
+    for (const node of this.acknowledged) this.#tally.withdraw(node, reason)
+    for (const node of kept) this.#tally.acknowledge(node)
+    return true
   }
 
   #ask(node: NodeId, whole: boolean): Ask {

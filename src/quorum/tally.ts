@@ -35,6 +35,12 @@ export class Tally {
     if (!this.acknowledged.has(node)) this.failures.set(node, reason)
   }
 
+  /** What it acknowledged does not count any more. */
+  withdraw(node: NodeId, reason: Error): void {
+    this.acknowledged.delete(node)
+    this.failures.set(node, reason)
+  }
+
   get outcome(): Outcome {
     if (this.groups.every(group => this.#count(group) >= group.needed)) return 'reached'
     return this.groups.some(group => this.#possible(group) < group.needed)

@@ -129,6 +129,12 @@ export class Hints {
     return [...this.#book.owners].filter(owner => this.#book.keepsFor(owner, key))
   }
 
+  /** What is carried for the owners of the key. */
+  carried(key: Uint8Array): Row | undefined {
+    const rows = this.#carried(key, this.owners(key))
+    return rows.length === 0 ? undefined : rows.reduce(join)
+  }
+
   status(): HintStatus[] {
     const now = this.#components.clock.wallMs()
     return this.#book.sums().map(({ owner, count, bytes, oldestAtMs }) => {
@@ -137,8 +143,7 @@ export class Hints {
   }
 
   async #keep({ key, owners, change, flush }: Keeping): Promise<Row> {
-    const held = owners.flatMap(owner => carriedRow(this.#book.get(idOf(owner, key, true))) ?? [])
-    const row = change(held.reduce(join, ROW_EMPTY))
+    const row = change(this.#carried(key, owners).reduce(join, ROW_EMPTY))
     const bytes = encodeRow(row)
     if (bytes.length > ROW_BYTES_MAX) throw rowSizeError(bytes.length, key)
     const hints = owners.map(owner => this.#book.make(owner, key, bytes))
@@ -148,6 +153,10 @@ export class Hints {
     // The view may have changed while it waited.
     if (!owners.every(owner => now.includes(owner))) this.#addressedUnder = undefined
     return row
+  }
+
+  #carried(key: Uint8Array, owners: readonly NodeId[]): Row[] {
+    return owners.flatMap(owner => carriedRow(this.#book.get(idOf(owner, key, true))) ?? [])
   }
 
   /** Gives what hints carry to the owners of now; a hint for somebody else ends with that. */

@@ -10,10 +10,10 @@
 import { HearsayError } from '../errors.ts'
 import type { ScrubProgress, ScrubReport, ScrubStatus } from '../options.ts'
 import type { Clock, Log, Meter, Store, Timers } from '../ports.ts'
-import { homeOf } from '../replica/damage.ts'
 import { VERIFIED, type Replica } from '../replica/replica.ts'
 import { START, type Position, type Verified } from '../replica/verify.ts'
 import { SLOTS } from '../ring/slot.ts'
+import { headIn } from '../ring/row-key.ts'
 import { nameOf, utf8 } from '../util/bytes.ts'
 import { isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
 import { sleep } from '../util/sleep.ts'
@@ -70,7 +70,7 @@ class Findings {
     this.#rebuilt += wrong.length
     for (const slot of wrong) this.#doubted.add(slot)
     for (const [slot, rows] of lost) this.#lost.set(slot, (this.#lost.get(slot) ?? 0) + rows)
-    for (const id of damaged) this.#damaged.add(nameOf(homeOf(this.#replica.rows, id)))
+    for (const id of damaged) this.#damaged.add(nameOf(headIn(id)))
   }
 
   /** Whether something that was found has yet to be made good. */

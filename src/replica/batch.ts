@@ -15,9 +15,10 @@ import { joinDelta, type Delta, type Row } from '../lattice/row.ts'
 import { bounded } from '../lattice/siblings.ts'
 import type { Clock, StoreWrite } from '../ports.ts'
 import { equal, nameOf } from '../util/bytes.ts'
+import { Aside } from './aside.ts'
 import type { KeyedLoser } from './conflicts.ts'
 import type { Identity } from './identity.ts'
-import type { Quarantine, Reason } from './quarantine.ts'
+import type { Quarantine } from './quarantine.ts'
 import {
   lostError,
   onlyCopyError,
@@ -62,15 +63,20 @@ export interface BatchComponents {
 }
 
 export class Batch {
-  /** What goes into quarantine or out of it. */
-  readonly quarantined: StoreWrite[] = []
   /** What lost to a concurrent write by these changes. */
   readonly losers: KeyedLoser[] = []
   readonly #components: BatchComponents
   readonly #staged = new Map<string, Staged>()
+  readonly #aside: Aside
 
   constructor(components: BatchComponents) {
     this.#components = components
+    this.#aside = new Aside(components.quarantine)
+  }
+
+  /** What goes into quarantine or out of it. */
+  get quarantined(): readonly StoreWrite[] {
+    return this.#aside.writes
   }
 
   /** Rows that are not what they were. */
@@ -116,19 +122,18 @@ export class Batch {
       current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes, ...mutation }))
       return
     }
-    const { quarantine } = this.#components
-    const isDelta = change.kind === 'delta'
     if (!this.#take(current, change)) {
       const joined = this.#joined(current.row, change)
       if (typeof joined === 'string') {
         job.reject(refusalOf(joined, place.key))
-        this.quarantined.push(...quarantine.add(place.id, joined, isDelta, change.bytes))
+        this.#aside.add(place.id, joined, change)
         return
       }
       this.#stage(current, joined)
     }
     current.settles.push(() => job.resolve({ key: place.key, bytes: current.bytes }))
-    this.quarantined.push(...quarantine.joined(place.id, change, () => current.row))
+    const isWhole = change.kind === 'row'
+    this.#aside.joined(place.id, { isWhole, bytes: change.bytes, row: () => current.row })
   }
 
   /** Stages a row as it came, when that is what its join with what is here would be. */
@@ -159,7 +164,7 @@ export class Batch {
     const isTooLarge = bytes.length > ROW_BYTES_MAX && bytes.length > current.bytes.length
     if (isTooLarge) throw rowSizeError(bytes.length, key)
     this.#stage(current, row)
-    this.quarantined.push(...this.#components.quarantine.replaced(current.place.id, row))
+    this.#aside.joined(current.place.id, { isWhole: replacesAll(operation), row: () => row })
     return mutation
   }
 
@@ -168,16 +173,14 @@ export class Batch {
    * time to come: one write is enough to be rid of what a clock that was far ahead has left behind.
    */
   #known({ place, row }: Staged, operation: Operation): Row {
-    const isWhole = operation.do === 'put' || operation.do === 'delete'
-    if (!isWhole || operation.seen !== undefined) return row
-    const waiting = this.#components.quarantine.waiting(place.id)
+    if (!replacesAll(operation) || ('seen' in operation && operation.seen)) return row
+    const waiting = this.#aside.waiting(place.id)
     return waiting === undefined ? row : joinChange(row, waiting)
   }
 
   /** What builds on a row that was damaged, and that no other owner had, has nothing to build on. */
   #isLost({ place }: Staged, operation: Operation): boolean {
-    const replaces = operation.do === 'put' || operation.do === 'delete'
-    return !replaces && this.#components.quarantine.hasDamaged(place.id)
+    return !replacesAll(operation) && this.#components.quarantine.hasDamaged(place.id)
   }
 
   #observe(dot: Dot | undefined): void {
@@ -190,7 +193,7 @@ export class Batch {
     while (last.time < dot.time) last = this.#components.identity.nextDot()
   }
 
-  #joined(row: Row, change: Encoded): Row | Reason {
+  #joined(row: Row, change: Encoded): Row | 'malformed' | 'ahead' {
     const decoded = decodeChange(change.kind === 'delta', change.bytes)
     const seen = decoded && newestSeen(decoded)
     if (decoded === undefined || seen === undefined) return 'malformed'
@@ -218,6 +221,10 @@ export class Batch {
     for (const loser of losers) this.losers.push({ key, loser })
     current.stage(row, encoded)
   }
+}
+
+function replacesAll({ do: what }: Operation): boolean {
+  return what === 'put' || what === 'delete'
 }
 
 /** What a waiting change keeps in memory, beyond what its caller keeps anyway. */

@@ -4,19 +4,17 @@
  */
 import type { Store } from '../ports.ts'
 import { SLOTS } from '../digest/forest.ts'
-import { parseRowKey, slotIn } from '../ring/row-key.ts'
-import { slotOf } from '../ring/slot.ts'
+import { slotIn } from '../ring/row-key.ts'
 import { equal, nameOf } from '../util/bytes.ts'
 import type { Filling } from './filling.ts'
 import type { ForestKeeper } from './forest.ts'
 import type { Identity } from './identity.ts'
 import type { Quarantine } from './quarantine.ts'
-import type { Damaged, Rows } from './rows.ts'
+import type { Damaged } from './rows.ts'
 import type { Tombstones } from './tombstones.ts'
 
 export interface DamageComponents {
   readonly store: Store
-  readonly rows: Rows
   readonly keeper: ForestKeeper
   readonly identity: Identity
   readonly quarantine: Quarantine
@@ -47,15 +45,13 @@ export class Damage {
    * with the other owners, and the actor can no longer be trusted.
    */
   async setAside(components: DamageComponents): Promise<void> {
-    const { store, rows, keeper, identity, quarantine, filling, tombstones } = components
+    const { store, keeper, identity, quarantine, filling, tombstones } = components
     const found = [...this.#found.values()]
     // One that was overwritten by what was read of it before is as good as new.
     const damaged = found.filter(({ id, value }) => equal(store.get('rows', id) ?? value, value))
-    const slots = new Set(damaged.flatMap(({ id }) => slotsOf(id)))
+    const slots = new Set(damaged.flatMap(slotsOf))
     await filling.begin(slots)
-    const kept = damaged.flatMap(({ id, value }) =>
-      quarantine.add(homeOf(rows, id), 'damaged', false, value)
-    )
+    const kept = damaged.flatMap(each => quarantine.addDamaged(each))
     const gone = damaged.map(({ id }) => ({ space: 'rows' as const, key: id, value: undefined }))
     const marks = keeper.marks(slots)
     await store.commit([...gone, ...kept, ...marks, tombstones.forget()], 'flush')
@@ -67,16 +63,7 @@ export class Damage {
   }
 }
 
-/** The id under which a damaged row is set aside: where it belongs, should its place be wrong. */
-export function homeOf(rows: Rows, id: Uint8Array): Uint8Array {
-  const key = parseRowKey(id)?.key
-  return key === undefined ? id : rows.locate(key).id
-}
-
-/** The slot in which a row was found, and the one in which its key belongs. */
-function slotsOf(id: Uint8Array): number[] {
-  const parsed = parseRowKey(id)
-  if (parsed !== undefined) return [parsed.slot, slotOf(parsed.key)]
-  const slot = slotIn(id)
-  return slot < SLOTS ? [slot] : []
+/** Of the slot in which it was found, and the one in which it belongs, those that exist. */
+function slotsOf({ id, home }: Damaged): number[] {
+  return [slotIn(id), slotIn(home)].filter(slot => slot < SLOTS)
 }

@@ -7,8 +7,11 @@
 import { decodeChange, hasAllOf, type Change } from '../lattice/change.ts'
 import type { Row } from '../lattice/row.ts'
 import type { Clock, Log, Meter, Store, StoreWrite } from '../ports.ts'
-import { equal, nameOf } from '../util/bytes.ts'
+import { headIn, keyIn, slotIn } from '../ring/row-key.ts'
+import { equal, nameOf, text } from '../util/bytes.ts'
 import { isBytes, isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
+
+import type { Damaged } from './rows.ts'
 
 export type Reason = 'damaged' | 'malformed' | 'ahead'
 
@@ -20,9 +23,18 @@ export interface Quarantined {
 }
 
 /** A row or a delta as it came. */
-interface Encoded {
+export interface Encoded {
   readonly kind: 'row' | 'delta'
   readonly bytes: Uint8Array
+}
+
+export interface Joining {
+  /** It stands for the whole row: a row, or a write that replaces everything. */
+  readonly isWhole: boolean
+  /** What was joined, if it came from elsewhere. */
+  readonly bytes?: Uint8Array
+  /** What came out. */
+  readonly row: () => Row
 }
 
 export interface QuarantineComponents {
@@ -51,29 +63,34 @@ export class Quarantine {
     return this.#sizes.size
   }
 
-  /** Whether something is kept of the row whose id has this name. */
+  /** Whether something is kept under the id of this name. */
   hasNamed(name: string): boolean {
     return this.#sizes.has(name)
   }
 
   /** Whether what was here of a row was damaged, and nothing has made up for it yet. */
   hasDamaged(id: Uint8Array): boolean {
-    return this.#entry(id)?.reason === 'damaged'
+    return this.size > 0 && this.hasNamed(nameOf(headIn(id)))
+  }
+
+  /** What to commit to keep a row aside that was found damaged: under slot and token alone. */
+  addDamaged({ id, value, home }: Damaged): StoreWrite[] {
+    return [this.#write(headIn(home), 'damaged', false, value, id)]
+  }
+
+  /** Why something of a row is kept aside, if it is. */
+  reasonFor(id: Uint8Array): Reason | undefined {
+    return this.hasDamaged(id) ? 'damaged' : this.#entry(id)?.reason
   }
 
   /**
-   * What to commit to keep a row aside; nothing when there is no room (the row is then dropped), or
-   * when it would take the place of a damaged one.
+   * What to commit to keep aside what came in; nothing when there is no room, and it is dropped. Of one
+   * row one thing is kept: what is ahead is to be given joined with what waits already.
    */
-  add(id: Uint8Array, reason: Reason, delta: boolean, bytes: Uint8Array): StoreWrite[] {
-    const { clock, log, meter } = this.#components
-    meter.count(`quarantine.${reason}`)
-    log.warn('row-quarantined', { reason, bytes: bytes.length })
-    const row = { reason, atMs: clock.wallMs(), delta, bytes }
+  add(id: Uint8Array, reason: 'malformed' | 'ahead', { kind, bytes }: Encoded): StoreWrite[] {
     const full = this.size >= QUARANTINE_ROWS_MAX || this.#bytes > QUARANTINE_BYTES_MAX
-    if (reason !== 'damaged' && (full || this.hasDamaged(id))) return []
-    const value = pack([reason, row.atMs, delta, bytes])
-    return [{ space: 'quarantine', key: id, value }]
+    const write = this.#write(id, reason, kind === 'delta', bytes, id)
+    return full ? [] : [write]
   }
 
   /** What is kept of a row until its time has come. */
@@ -83,26 +100,23 @@ export class Quarantine {
   }
 
   /**
-   * What to commit with a change that was joined: a whole row makes up for a damaged or malformed
-   * one; what was too far ahead is done with once it has been joined itself, or was replaced.
+   * What to commit with a row that something was joined into. A whole row, or what a client has put in
+   * its place, makes up for a damaged or malformed one. What waits is done with once it has been joined
+   * itself, or all of it was replaced.
    */
-  joined(id: Uint8Array, change: Encoded, row: () => Row): StoreWrite[] {
+  joined(id: Uint8Array, by: Joining, waiting = this.waiting(id)): StoreWrite[] {
+    if (this.size === 0 && waiting === undefined) return []
     const kept = this.#entry(id)
-    if (kept === undefined) return []
-    const isAhead = kept.reason === 'ahead'
-    if (isAhead && !equal(kept.bytes, change.bytes)) return this.replaced(id, row())
-    const isDone = isAhead || change.kind === 'row'
-    return isDone ? [{ space: 'quarantine', key: id, value: undefined }] : []
+    const isItself = kept !== undefined && by.bytes !== undefined && equal(kept.bytes, by.bytes)
+    const isReplaced = waiting === undefined ? by.isWhole : hasAllOf(by.row(), waiting)
+    const done = [
+      ...(isItself || isReplaced ? [id] : []),
+      ...(by.isWhole && this.hasDamaged(id) ? [headIn(id)] : [])
+    ]
+    return done.map(key => ({ space: 'quarantine', key, value: undefined }))
   }
 
-  /** The same with a row that has come out of a client's write: it may have replaced what waited. */
-  replaced(id: Uint8Array, row: Row): StoreWrite[] {
-    const waiting = this.waiting(id)
-    const isDone = waiting !== undefined && hasAllOf(row, waiting)
-    return isDone ? [{ space: 'quarantine', key: id, value: undefined }] : []
-  }
-
-  /** Has what `add` and `joined` gave take effect, once it is committed. */
+  /** Has what these gave take effect, once it is committed. */
   committed(writes: readonly StoreWrite[]): void {
     for (const { key, value } of writes) {
       const row = value && readRow(value)
@@ -116,6 +130,24 @@ export class Quarantine {
       const row = readRow(value)
       if (row) yield [id, row]
     }
+  }
+
+  #write(
+    key: Uint8Array,
+    reason: Reason,
+    delta: boolean,
+    bytes: Uint8Array,
+    id: Uint8Array
+  ): StoreWrite {
+    const { clock, log, meter } = this.#components
+    meter.count(`quarantine.${reason}`)
+    log.warn('row-quarantined', {
+      reason,
+      bytes: bytes.length,
+      slot: slotIn(id),
+      key: text(keyIn(id))
+    })
+    return { space: 'quarantine', key, value: pack([reason, clock.wallMs(), delta, bytes, id]) }
   }
 
   #entry(id: Uint8Array): Quarantined | undefined {
@@ -139,7 +171,7 @@ export class Quarantine {
 
 function readRow(value: Uint8Array): Quarantined | undefined {
   const fields = unpack(value)
-  if (!isTuple(fields, 4)) return undefined
+  if (!isTuple(fields, 5)) return undefined
   const [reason, atMs, delta, bytes] = fields
   if (!reasons.includes(reason) || !isCount(atMs, Number.MAX_SAFE_INTEGER)) return undefined
   if (typeof delta !== 'boolean' || !isBytes(bytes)) return undefined

@@ -387,9 +387,9 @@ export class Replica {
   }
 
   #setAside(): Promise<void> {
-    const { rows, keeper, identity, quarantine, filling, tombstones } = this
+    const { keeper, identity, quarantine, filling, tombstones } = this
     const { store } = this.#components
-    const parts = { store, rows, keeper, identity, quarantine, filling, tombstones }
+    const parts = { store, keeper, identity, quarantine, filling, tombstones }
     return this.#damage.setAside(parts)
   }
 }

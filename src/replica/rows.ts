@@ -78,7 +78,8 @@ interface Checked {
 
 /** A row as it lies on disk, proven or not. */
 export interface Inspected {
-  readonly id: Uint8Array
+  /** The id under which it belongs, as far as that can be told. */
+  readonly home: Uint8Array
   readonly token: Uint8Array
   /** Of key and value. */
   readonly bytes: number
@@ -87,8 +88,11 @@ export interface Inspected {
 }
 
 export interface Damaged {
+  /** Under which it was found. */
   readonly id: Uint8Array
   readonly value: Uint8Array
+  /** Under which it belongs: another one where only its place is wrong. */
+  readonly home: Uint8Array
 }
 
 export interface RowsComponents {
@@ -188,7 +192,7 @@ export class Rows implements LeafReader {
     const plain = readPlainRow(bytes)
     const row = plain === undefined ? decodeRow(bytes) : undefined
     if (plain !== undefined || row !== undefined) return { bytes, digest, plain, row }
-    this.#onDamage({ id: place.id, value })
+    this.#onDamage({ id: place.id, value, home: place.id })
     return undefined
   }
 
@@ -220,7 +224,7 @@ export class Rows implements LeafReader {
   *scan(range: Range): Iterable<{ place: Place; stored: Stored }> {
     for (const [id, value] of this.#store.range('rows', range)) {
       const parsed = parseRowKey(id)
-      if (parsed === undefined) this.#onDamage({ id, value })
+      if (parsed === undefined) this.#onDamage({ id, value, home: id })
       const stored = parsed && this.#prove(parsed.key, id, value)
       if (parsed && stored) yield { place: { ...parsed, id }, stored }
     }
@@ -240,10 +244,11 @@ export class Rows implements LeafReader {
   *inspect(range: Range): Iterable<Inspected> {
     for (const row of this.#checked(range)) {
       const { id, value, isSound } = row
-      const isHome = isSound && equal(this.locate(keyIn(id)).id, id)
-      if (isSound && !isHome) this.#onDamage({ id, value })
+      const home = isSound ? this.locate(keyIn(id)).id : id
+      const isHome = isSound && equal(home, id)
+      if (isSound && !isHome) this.#onDamage({ id, value, home })
       const digest = isHome ? digestOf(row) : undefined
-      yield { id, token: tokenIn(id), bytes: id.length + value.length, digest }
+      yield { home, token: tokenIn(id), bytes: id.length + value.length, digest }
     }
   }
 
@@ -285,7 +290,7 @@ export class Rows implements LeafReader {
       const at = i * DIGEST_BYTES
       // Under an id that no row has, nothing is sound.
       const isSound = isRowKey(id) && isHeadOf(digests, at, value)
-      if (!isSound) this.#onDamage({ id, value })
+      if (!isSound) this.#onDamage({ id, value, home: id })
       return { id, value, digests, at, isSound }
     })
   }
@@ -296,7 +301,7 @@ export class Rows implements LeafReader {
     const bytes = value.subarray(CHECK_BYTES)
     const row = decodeRow(bytes)
     if (row !== undefined) return { row, bytes, digest }
-    this.#onDamage({ id, value })
+    this.#onDamage({ id, value, home: id })
     return undefined
   }
 
@@ -304,7 +309,7 @@ export class Rows implements LeafReader {
   #check(key: Uint8Array, id: Uint8Array, value: Uint8Array): Uint8Array | undefined {
     const digest = this.#digest(key, value.subarray(CHECK_BYTES))
     if (isHeadOf(digest, 0, value)) return digest
-    this.#onDamage({ id, value })
+    this.#onDamage({ id, value, home: id })
     return undefined
   }
 

@@ -37,7 +37,7 @@ export interface Verified {
   readonly rows: number
   /** Of keys and values. */
   readonly bytes: number
-  /** Ids of rows that are damaged or lie where they do not belong. */
+  /** Of rows that are damaged or lie elsewhere: the ids under which they belong. */
   readonly damaged: readonly Uint8Array[]
   /** Slots whose tree disagrees with rows that are all sound. */
   readonly wrong: readonly number[]
@@ -118,7 +118,7 @@ function readPart(
     addTo(leaves, leaf, row)
     sums.rows++
     sums.bytes += row.bytes
-    if (row.digest === undefined) damaged.push(row.id)
+    if (row.digest === undefined) damaged.push(row.home)
   }
   return { leaves, ...sums, damaged, end: 2 ** depth }
 }

@@ -60,6 +60,11 @@ export function keyIn(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(HEAD_BYTES)
 }
 
+/** Slot and token: they name a row as surely as its key does, and may have outlived it. A view. */
+export function headIn(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(0, HEAD_BYTES)
+}
+
 /** Every row of a slot. */
 export function slotRange(slot: number): KeyRange {
   return { from: slotPrefix(slot), to: slotPrefix(slot + 1) }

@@ -9,6 +9,9 @@ import type { NodeId } from '../util/node-id.ts'
 import { isBytes, isCount, isTuple, pack, readList, unpack } from '../util/msgpack.ts'
 
 const NODES_MAX = 256
+const reasons = ['damaged', 'malformed', 'ahead'] as const
+
+type Reason = (typeof reasons)[number]
 
 export interface Matched {
   readonly peer: NodeId
@@ -23,22 +26,26 @@ export interface Holding {
   readonly row: Row | undefined
   /** Owners for which this node keeps a hint of the key. */
   readonly hintedFor: readonly NodeId[]
+  /** Why a version of it is kept aside, if one is. */
+  readonly aside: Reason | undefined
   readonly matched: readonly Matched[]
 }
 
-export function encodeHolding({ counts, row, hintedFor, matched }: Holding): Uint8Array {
+export function encodeHolding({ counts, row, hintedFor, aside, matched }: Holding): Uint8Array {
   const pairs = matched.map(({ peer, agoMs }) => [peer, agoMs])
-  return pack([counts, row ? encodeRow(row) : null, hintedFor, pairs])
+  return pack([counts, row ? encodeRow(row) : null, hintedFor, pairs, aside ?? null])
 }
 
 export function decodeHolding(bytes: Uint8Array): Holding | undefined {
   const fields = unpack(bytes)
-  if (!isTuple(fields, 4) || typeof fields[0] !== 'boolean') return undefined
+  if (!isTuple(fields, 5) || typeof fields[0] !== 'boolean') return undefined
   const row = isBytes(fields[1]) ? decodeRow(fields[1]) : undefined
   if (row === undefined && fields[1] !== null) return undefined
   const hintedFor = readList(fields[2], NODES_MAX, readNode)
   const matched = readList(fields[3], NODES_MAX, readMatched)
-  return hintedFor && matched && { counts: fields[0], row, hintedFor, matched }
+  const aside = reasons.find(reason => reason === fields[4])
+  if (aside === undefined && fields[4] !== null) return undefined
+  return hintedFor && matched && { counts: fields[0], row, hintedFor, aside, matched }
 }
 
 function readNode(value: unknown): NodeId | undefined {

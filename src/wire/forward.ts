@@ -69,7 +69,11 @@ export function encodeFailure(error: HearsayError): Uint8Array {
     return pack([error.code, error.needed, error.acknowledged, error.timeoutMs])
   }
   if (error instanceof QuorumFailedError) {
-    const failures = [...error.failures].map(([id, failure]) => [id, failure.message])
+    const failures = [...error.failures].map(([id, failure]) => [
+      id,
+      codeOf(failure),
+      failure.message
+    ])
     return pack([error.code, error.needed, error.acknowledged, failures])
   }
   const isOpen = error instanceof StoreError && error.isOutcomeUnknown
@@ -119,8 +123,14 @@ function readNodes(value: unknown): NodeId[] | undefined {
 }
 
 function readReason(fields: unknown): [NodeId, Error] | undefined {
-  if (!isTuple(fields, 2)) return undefined
-  const [id, message] = fields
+  if (!isTuple(fields, 3)) return undefined
+  const [id, code, message] = fields
   if (typeof id !== 'string' || typeof message !== 'string') return undefined
-  return [id as NodeId, new Error(message)]
+  if (code !== null && typeof code !== 'string') return undefined
+  const error = code === null ? new Error(message) : new HearsayError(code as ErrorCode, message)
+  return [id as NodeId, error]
+}
+
+function codeOf(error: Error): ErrorCode | null {
+  return error instanceof HearsayError ? error.code : null
 }

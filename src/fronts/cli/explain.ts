@@ -48,9 +48,12 @@ export function explanationText(explained: Explanation, nowMs: number): string {
 }
 
 function copyText(copy: ExplainedCopy, nowMs: number): string[] {
-  const { node, self, liveness, answer, error, behind, digest, hintedFor = [], matched = [] } = copy
+  const { node, owner, self, liveness, answer, error, behind, digest } = copy
+  const { hintedFor = [], aside, matched = [] } = copy
   const standing = behind === undefined ? '' : behind ? ', behind' : ', up to date'
-  const head = `${node}${self ? ' (this node)' : ''}  ${liveness}, ${answer}${standing}`
+  const names = [...(self ? ['this node'] : []), ...(owner ? [] : ['no owner'])]
+  const name = names.length === 0 ? node : `${node} (${names.join(', ')})`
+  const head = `${name}  ${liveness}, ${answer}${standing}`
   const equal = matched.map(({ peer, agoMs }) => `    equal with ${peer} ${ago(agoMs)}`)
   return [
     head,
@@ -59,10 +62,17 @@ function copyText(copy: ExplainedCopy, nowMs: number): string[] {
     ...(copy.entries ?? []).map(entry => `    ${entryText(entry, nowMs)}`),
     ...(copy.totals ?? []).map(({ actor, adds }) => `    actor ${actor} adds ${adds}`),
     ...contextText(copy),
+    ...(aside === undefined ? [] : [`    keeps a version aside: ${asides[aside]}`]),
     ...hintedFor.map(owner => `    keeps a hint for ${owner}`),
     ...equal
   ]
 }
+
+const asides = {
+  damaged: 'what lay on its disk is damaged',
+  malformed: 'it could not be read',
+  ahead: 'it is more than a minute ahead of the clock of this node'
+} as const
 
 function entryText({ version, field, value, expiresAt, wins }: ExplainedEntry, nowMs: number) {
   const parts = [

@@ -1,0 +1,51 @@
+/**
+ * What one batch puts into quarantine and takes out of it. Of a row one thing waits for its time: what
+ * comes in while another waits is kept together with it, so that what replaces one replaces both.
+ */
+import { decodeChange, joinChange, type Change } from '../lattice/change.ts'
+import { encodeRow } from '../lattice/encode.ts'
+import { ROW_EMPTY } from '../lattice/row.ts'
+import type { StoreWrite } from '../ports.ts'
+import { nameOf } from '../util/bytes.ts'
+import type { Encoded, Joining, Quarantine } from './quarantine.ts'
+import { ROW_BYTES_MAX } from './refusals.ts'
+
+export class Aside {
+  readonly writes: StoreWrite[] = []
+  readonly #quarantine: Quarantine
+  /** Put aside by this batch, and not committed yet. */
+  readonly #waiting = new Map<string, Change>()
+
+  constructor(quarantine: Quarantine) {
+    this.#quarantine = quarantine
+  }
+
+  /** What waits of the row with this id. */
+  waiting(id: Uint8Array): Change | undefined {
+    const own = this.#waiting.size > 0 ? this.#waiting.get(nameOf(id)) : undefined
+    return own ?? this.#quarantine.waiting(id)
+  }
+
+  /** What would make too much of a row is dropped: what is there already waits on. */
+  add(id: Uint8Array, reason: 'malformed' | 'ahead', encoded: Encoded): void {
+    const change = decodeChange(encoded.kind === 'delta', encoded.bytes)
+    if (change === undefined || reason === 'malformed') {
+      this.writes.push(...this.#quarantine.add(id, reason, encoded))
+      return
+    }
+    const before = this.waiting(id)
+    const row = before && joinChange(joinChange(ROW_EMPTY, before), change)
+    const kept: Encoded = row ? { kind: 'row', bytes: encodeRow(row) } : encoded
+    if (kept.bytes.length > ROW_BYTES_MAX) return
+    this.#waiting.set(nameOf(id), row ?? change)
+    this.writes.push(...this.#quarantine.add(id, reason, kept))
+  }
+
+  /** Something was joined into the row: what it makes up for is kept no more. */
+  joined(id: Uint8Array, by: Joining): void {
+    const done = this.#quarantine.joined(id, by, this.waiting(id))
+    if (done.length === 0) return
+    this.#waiting.delete(nameOf(id))
+    this.writes.push(...done)
+  }
+}
