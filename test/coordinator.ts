@@ -498,8 +498,8 @@ t.test('a write through a node that does not own the key', async t => {
     await time.pass(1_000)
     const error = await ended
     t.ok(error instanceof TimeoutError)
-    t.match(error, { needed: 2, timeoutMs: 750 }, 'the next pause would be too long')
-    t.equal(asked.length, 5)
+    t.match(error, { needed: 2, timeoutMs: 1_000 }, 'all that it had')
+    t.equal(asked.length, 6)
   })
 
   t.test('says how long it took when an owner says that it took too long', async t => {

@@ -110,14 +110,19 @@ export class Handoff {
     return view.current.owned(id).map((flag, slot) => flag | (next[slot] as number))
   }
 
+  /** Asked of thousands of slots at a time. */
   #isProven(slot: number): boolean {
     const { membership, liveness } = this.#components
     const { current } = membership.view.ownersOf(slot)
-    const others = current.filter(node => node !== membership.id)
-    const missing = others.filter(node => !this.#matched.has(node))
-    const self = current.length - others.length
-    const spare = Math.max(0, needed('quorum', current.length) - 1 - self)
-    return missing.length <= spare && !missing.some(node => liveness.isAlive(node))
+    let [self, missing] = [0, 0]
+    for (const node of current) {
+      if (node === membership.id) self = 1
+      else if (!this.#matched.has(node)) {
+        if (liveness.isAlive(node)) return false
+        missing++
+      }
+    }
+    return missing <= Math.max(0, needed('quorum', current.length) - 1 - self)
   }
 
   /** One exchange with each owner, under one view; true when nothing is filling after it. */
