@@ -36,7 +36,7 @@ import type {
   WriteOptions,
   WriteResult
 } from './options.ts'
-import { overlaps } from './quorum/level.ts'
+import { notesOn } from './quorum/notes.ts'
 import { isBackgroundTask } from './repair/pauses.ts'
 import type { ScrubOptions } from './repair/scrub.ts'
 import { CONFLICTS_MAX } from './replica/conflicts.ts'
@@ -377,15 +377,6 @@ export class Node implements HearsayNode {
       `There is no background task ${JSON.stringify(task)}; use hints, anti-entropy or scrub.`
     )
   }
-}
-
-/** What follows from the defaults that a person might not expect. */
-function notesOn({ readLevel, writeLevel }: RequestDefaults, n: number): string[] {
-  if (overlaps(readLevel, writeLevel, n)) return []
-  return [
-    `Reads at level ${readLevel} and writes at level ${writeLevel} need not meet in a replica (n is ${n}): ` +
-      'a read may miss a write that was acknowledged before. Use quorum for both to rule it out.'
-  ]
 }
 
 function closedError(): HearsayError {

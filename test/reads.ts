@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Level } from '../src/index.ts'
+import { notesOn } from '../src/quorum/notes.ts'
 import { text } from '../src/util/bytes.ts'
 import { decodeReadAnswer } from '../src/wire/rows.ts'
 import { decodeReply } from '../src/wire/view.ts'
@@ -144,8 +145,25 @@ t.test('a read that repairs nothing leaves the others as they are', async t => {
   t.equal(storedAt(world, 2, 'k'), undefined)
 })
 
-t.test('defaults that need not meet are noted, and others are not', async t => {
-  const world = await formWorld()
-  t.same(world.node(0).status().notes, [])
-  t.match(world.node(0).status().defaults, { readLevel: 'quorum', readRepair: 'blocking' })
-})
+t.test(
+  'defaults that need not meet, or that no key can reach, are noted, and others are not',
+  async t => {
+    const notes = (readLevel: Level, writeLevel: Level, n = 3) =>
+      notesOn({ readLevel, writeLevel }, n).join()
+    t.match(notes('one', 'one'), /level one and writes at level one need not meet.*n is 3/)
+    t.match(notes('quorum', 'any'), /need not meet/)
+    for (const [read, write] of [
+      ['quorum', 'quorum'],
+      ['one', 'all'],
+      [1, 3],
+      ['all', 'one']
+    ] as const) {
+      t.equal(notes(read, write), '')
+    }
+    t.match(notes('three', 5), /^Level 5 asks for more replicas than a key has \(n is 3\)/)
+    t.match(notes('two', 'two', 1), /^Level two asks/)
+    const world = await formWorld()
+    t.same(world.node(0).status().notes, [])
+    t.match(world.node(0).status().defaults, { readLevel: 'quorum', readRepair: 'blocking' })
+  }
+)

@@ -143,7 +143,7 @@ export class RpcClient {
     const onAbort = () => this.#giveUp(id, 'the request was aborted', signal?.reason)
     const cancel: Cancel = this.#timers.after(deadlineMs, () => {
       this.#meter.count('network.deadlines')
-      this.#giveUp(id, `no answer within ${deadlineMs} ms`)
+      this.#giveUp(id, `no answer within ${Math.ceil(deadlineMs)} ms`)
     })
     const release = () => {
       cancel()

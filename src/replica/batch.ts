@@ -125,7 +125,8 @@ export class Batch {
     if (!this.#take(current, change)) {
       const joined = this.#joined(current.row, change)
       if (typeof joined === 'string') {
-        job.reject(refusalOf(joined, place.key))
+        // It says that the change is kept: so not before it is.
+        current.settles.push(() => job.reject(refusalOf(joined, place.key)))
         this.#aside.add(place.id, joined, change)
         return
       }

@@ -68,11 +68,10 @@ export class Identity {
     const saved = readSaved(store.get('meta', KEY))
     const reason = this.doubt
     this.#time = saved?.time ?? TIME_ZERO
+    this.#actor = saved?.actor ?? this.#actor
     if (this.isFarAhead) await this.startOver(reason)
-    else if (saved !== undefined && reason === undefined) {
-      this.#actor = saved.actor
-      await this.#save(false)
-    } else await this.rotate(reason ?? 'new')
+    else if (saved !== undefined && reason === undefined) await this.#save(false)
+    else await this.rotate(reason ?? 'new')
     return reason
   }
 
@@ -83,14 +82,11 @@ export class Identity {
 
   /** Goes on under a new actor: what this store holds can no longer be claimed to be whole. */
   async rotate(reason: string): Promise<void> {
-    const before = this.#actor
-    this.#actor = actorOf(this.#components.random.bytes(8))
+    const before = printActor(this.#actor)
+    const next = actorOf(this.#components.random.bytes(8))
+    this.#actor = next
     await this.#save(false)
-    this.#components.log.info('actor-new', {
-      reason,
-      before: printActor(before),
-      actor: printActor(this.#actor)
-    })
+    this.#components.log.info('actor-new', { reason, before, actor: printActor(next) })
   }
 
   /** Whether the clock has been so far ahead that what it says now is of no use to others. */

@@ -65,26 +65,27 @@ function asText(value: Uint8Array): string | undefined {
 async function set(call: Call, io: Io): Promise<number> {
   const [key, value] = call.arguments
   const write = requestOptions(call)
-  const bytes = value === '-' ? await readAll(io) : (value as string)
+  const bytes = value === '-' ? await readAll(io, key as string) : (value as string)
   const result = await withAdmin(call, admin => admin.put(key as string, bytes, write))
   report('stored', result, call, io)
   return 0
 }
 
 /** No more than could be stored: the input may have no end. */
-async function readAll(io: Io): Promise<Uint8Array> {
+async function readAll(io: Io, key: string): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   let length = 0
   for await (const part of io.stdin) {
     length += part.length
-    if (length > inputBytesMax) throw tooLong()
+    if (length > inputBytesMax) throw tooLong(key)
     parts.push(part)
   }
   return Buffer.concat(parts)
 }
 
-function tooLong(): HearsayError {
-  const text = 'The value on standard input is too long; a value may have 1 MiB.'
+function tooLong(key: string): HearsayError {
+  const name = JSON.stringify(key)
+  const text = `The value for ${name} on standard input is too long; a value may have 1 MiB.`
   return new HearsayError('ERR_ROW_SIZE', text)
 }
 
