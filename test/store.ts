@@ -297,3 +297,16 @@ void t.test('a disk that fails stops the store until a restart', { skip: !posix 
   await store.commit([{ space: 'rows', key: utf8('a'), value: utf8('1') }])
   await store.close()
 })
+
+void t.test('a data file that is removed under the store is missed by the next write', async t => {
+  const directory = t.testdir()
+  const store = await openLmdbStore({ directory })
+  const write = { space: 'rows', key: utf8('a'), value: utf8('1') } as const
+  await store.commit([write])
+  fs.unlinkSync(join(directory, DATA_FILE))
+  const refusal = { name: 'StoreError', code: 'ERR_STORE', isOutcomeUnknown: false }
+  const message = /data\.mdb: the file was removed; restart .* Nothing was stored\./
+  await t.rejects(store.commit([write]), { ...refusal, message })
+  t.same(store.get('rows', write.key), write.value, 'what was stored can still be read')
+  await store.close()
+})

@@ -34,6 +34,15 @@ export function explainRead(error: unknown, path: string): HearsayError {
   return explain(error, path, 'read')
 }
 
+/** Of what went wrong before a commit was begun. Where the file is gone, all writes would go nowhere. */
+export function explainRoom(error: unknown, path: string): StoreError {
+  const why =
+    codeOf(error) === 'ENOENT'
+      ? 'the file was removed; restart the node, and the other owners send what it held'
+      : reason(error)
+  return new StoreError(`Could not write to ${path}: ${why}. Nothing was stored.`, { cause: error })
+}
+
 /** lmdb-js hands the cause of a failed commit out as a promise that rejects with it. */
 export async function explainCommit(error: unknown, path: string): Promise<StoreError> {
   const cause = await causeOf(error)

@@ -7,6 +7,7 @@ import { statfsSync } from 'node:fs'
 import { StoreError } from '../errors.ts'
 import type { StoreWrite } from '../ports.ts'
 import { sizeOf } from './group-commit.ts'
+import { explainRoom } from './lmdb-errors.ts'
 
 /** Always left free. */
 export const FREE_BYTES_MIN = 16 * 1024 * 1024
@@ -16,13 +17,22 @@ const WRITE_BYTES = 8 * 1024
 
 /** Throws `StoreError`; there is then nothing to undo, and no restart is needed. */
 export function assertRoom(path: string, writes: readonly StoreWrite[]): void {
-  const { bavail, bsize } = statfsSync(path)
+  const free = freeBytes(path)
   const needed = FREE_BYTES_MIN + writes.length * WRITE_BYTES + 2 * sizeOf(writes)
-  if (bavail * bsize >= needed) return
+  if (free >= needed) return
   throw new StoreError(
-    `The disk of ${path} is full: ${mebibytes(bavail * bsize)} MiB are free and this write needs ` +
+    `The disk of ${path} is full: ${mebibytes(free)} MiB are free and this write needs ` +
       `${mebibytes(needed)}. Nothing was stored. Free some space; no restart is needed.`
   )
+}
+
+function freeBytes(path: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(path)
+    return bavail * bsize
+  } catch (error) {
+    throw explainRoom(error, path)
+  }
 }
 
 function mebibytes(bytes: number): string {
