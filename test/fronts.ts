@@ -351,7 +351,11 @@ void t.test('health follows the state of the node, and metrics are Prometheus te
     body,
     /^# TYPE hearsay_exchange_rows_sent_total counter\nhearsay_exchange_rows_sent_total 7$/m
   )
-  for (const line of body.trimEnd().split('\n')) {
+  t.match(body, /^hearsay_verified_age_seconds 4$/m)
+  node.inSync = { slots: 16_384, verified: 16_383, worstMs: undefined }
+  const { body: unproven } = await ask('GET', '/metrics')
+  t.match(unproven, /^hearsay_verified_age_seconds \+Inf$/m, 'one slot without a proof is enough')
+  for (const line of `${body}${unproven}`.trimEnd().split('\n')) {
     t.match(line, /^(# (HELP|TYPE) \w+ .+|\w+ (\d+(\.\d+)?|\+Inf))$/)
   }
 })
@@ -515,7 +519,10 @@ void t.test('invite, status, pause, resume, repair and hints report what was don
   const { node, directory: dir } = await serve(t)
   const at = ['--data', dir]
   t.strictSame(await cli(['invite', ...at]), { code: 0, out: `${node.invite()}\n`, err: '' })
-  t.match((await cli(['status', ...at])).out, /node +12D3KooWFakeNode \(up\)/)
+  const shown = (await cli(['status', ...at])).out
+  t.match(shown, /node +12D3KooWFakeNode \(up\)/)
+  t.match(shown, /in sync +100 % verified, worst slot 4 s ago\n/)
+  t.match(shown, /cluster: 50 % verified, worst slot never\n/)
   const status = JSON.parse((await cli(['status', '--json', ...at])).out) as object
   t.match(status, { id: node.id, root: node.status().root })
   t.match(await cli(['pause', 'hints', ...at]), { code: 0, out: 'hints paused\n' })

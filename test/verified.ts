@@ -4,6 +4,8 @@ import t from 'tap'
 import { SLOTS } from '../src/ring/slot.ts'
 import { sumOfAll, Verified } from '../src/ring/verified.ts'
 import type { NodeId } from '../src/util/node-id.ts'
+import { pack } from '../src/util/msgpack.ts'
+import { decodeInSync, encodeInSync } from '../src/wire/settle.ts'
 
 const [a, b, c] = ['a', 'b', 'c'] as NodeId[] as [NodeId, NodeId, NodeId]
 const all = Array.from({ length: SLOTS }, (_, slot) => slot)
@@ -13,7 +15,7 @@ t.test('a node', async t => {
     const verified = new Verified()
     t.same(
       verified.sum(a, () => [a, b], 100),
-      { slots: SLOTS, verified: 0, worstMs: 0 }
+      { slots: SLOTS, verified: 0, worstMs: undefined }
     )
   })
 
@@ -28,12 +30,17 @@ t.test('a node', async t => {
     verified.note(c, [5], 30)
     t.same(
       verified.sum(a, () => [a, b, c], 100),
-      { slots: SLOTS, verified: 1, worstMs: 90 }
+      { slots: SLOTS, verified: 1, worstMs: undefined }
     )
-    verified.note(b, [5], 60)
+    verified.note(c, all, 20)
     t.same(
       verified.sum(a, () => [a, b, c], 100),
-      { slots: SLOTS, verified: 1, worstMs: 70 }
+      { slots: SLOTS, verified: SLOTS, worstMs: 90 }
+    )
+    verified.note(b, all, 60)
+    t.same(
+      verified.sum(a, () => [a, b, c], 100),
+      { slots: SLOTS, verified: SLOTS, worstMs: 80 }
     )
     t.equal(verified.sum(c, () => [a, b], 100).slots, 0, 'of what it owns')
   })
@@ -66,8 +73,24 @@ t.test('a count of proofs is that of a list of them', async t => {
 t.test('of a cluster the worst node decides', async t => {
   const sums = [
     { slots: 10, verified: 10, worstMs: 5 },
-    { slots: 10, verified: 8, worstMs: 9 }
+    { slots: 8, verified: 8, worstMs: 9 }
   ]
-  t.same(sumOfAll(sums), { slots: 20, verified: 18, worstMs: 9 })
+  t.same(sumOfAll(sums), { slots: 18, verified: 18, worstMs: 9 })
+  const unproven = { slots: 10, verified: 8, worstMs: undefined }
+  t.same(sumOfAll([...sums, unproven]), { slots: 28, verified: 26, worstMs: undefined })
   t.same(sumOfAll([]), { slots: 0, verified: 0, worstMs: 0 })
+})
+
+t.test('an age is told to others only by who has proven all that it owns', async t => {
+  const none = { slots: 9, verified: 8, worstMs: undefined }
+  const every = { slots: 9, verified: 9, worstMs: 7 }
+  for (const sum of [none, every]) t.same(decodeInSync(encodeInSync(sum)), sum)
+  for (const wrong of [
+    [9, 8, 7],
+    [9, 9, null],
+    [9, 10, 7],
+    [9, 9, -1]
+  ]) {
+    t.equal(decodeInSync(pack(wrong)), undefined, JSON.stringify(wrong))
+  }
 })

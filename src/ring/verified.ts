@@ -14,8 +14,11 @@ export interface InSync {
   readonly slots: number
   /** Those proven identical with every other owner, ever since the node started. */
   readonly verified: number
-  /** Of the verified slots, the age of the oldest proof; 0 where there is nobody else to compare with. */
-  readonly worstMs: number
+  /**
+   * The age of the oldest proof of all its slots: `undefined` while one is not verified, and 0 where
+   * there is nobody else to compare with.
+   */
+  readonly worstMs: number | undefined
 }
 
 const NEVER = -Infinity
@@ -91,7 +94,8 @@ export class Verified {
       verified++
       oldest = Math.min(oldest, proven)
     }
-    return { slots, verified, worstMs: Math.max(0, nowMs - oldest) }
+    const worstMs = verified < slots ? undefined : Math.max(0, nowMs - oldest)
+    return { slots, verified, worstMs }
   }
 
   #oldest(slot: number, owners: readonly NodeId[], self: NodeId, nowMs: number): number {
@@ -105,9 +109,10 @@ export class Verified {
 
 /** Of all nodes together: what is proven least decides. */
 export function sumOfAll(nodes: readonly InSync[]): InSync {
+  const worst = Math.max(0, ...nodes.map(({ worstMs }) => worstMs ?? Infinity))
   return {
     slots: nodes.reduce((sum, { slots }) => sum + slots, 0),
     verified: nodes.reduce((sum, { verified }) => sum + verified, 0),
-    worstMs: Math.max(0, ...nodes.map(({ worstMs }) => worstMs))
+    worstMs: worst === Infinity ? undefined : worst
   }
 }

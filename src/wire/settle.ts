@@ -48,7 +48,7 @@ export function decodeSettled(bytes: Uint8Array): number | undefined {
 }
 
 export function encodeInSync({ slots, verified, worstMs }: InSync): Uint8Array {
-  return pack([slots, verified, Math.round(worstMs)])
+  return pack([slots, verified, worstMs === undefined ? null : Math.round(worstMs)])
 }
 
 export function decodeInSync(bytes: Uint8Array): InSync | undefined {
@@ -56,5 +56,7 @@ export function decodeInSync(bytes: Uint8Array): InSync | undefined {
   if (!isTuple(fields, 3)) return undefined
   const [slots, verified, worstMs] = fields
   if (!isCount(slots, SLOTS) || !isCount(verified, slots)) return undefined
+  if (verified < slots)
+    return worstMs === null ? { slots, verified, worstMs: undefined } : undefined
   return isCount(worstMs, MS_MAX) ? { slots, verified, worstMs } : undefined
 }

@@ -77,11 +77,11 @@ function rowsText({ rows, tombstones, quarantined, conflicts }: Status): string 
   return parts.join(', ')
 }
 
-/** "100 % verified, worst slot 4 s ago". */
+/** "100 % verified, worst slot 4 s ago"; "99.9 % verified, worst slot never". */
 function syncText({ slots, verified, worstMs }: InSync): string {
   if (slots === 0) return 'it owns nothing yet'
   const share = Math.floor((1_000 * verified) / slots) / 10
-  return `${share} % verified${verified === 0 ? '' : `, worst slot ${ago(worstMs)}`}`
+  return `${share} % verified, worst slot ${worstMs === undefined ? 'never' : ago(worstMs)}`
 }
 
 function clusterText(sync: ClusterSync): string {

@@ -37,7 +37,11 @@ function gauges(status: Status): Gauge[] {
       'Of those, the slots proven identical with every other owner.',
       status.sync.verified
     ],
-    ['verified_age_seconds', 'Age of the oldest of those proofs.', status.sync.worstMs / 1_000],
+    [
+      'verified_age_seconds',
+      'Age of the oldest of those proofs; infinite while a slot has none.',
+      (status.sync.worstMs ?? Infinity) / 1_000
+    ],
     ['scrub_slot', 'Where the slow pass over the disk is, of 16,384.', status.scrub.slot],
     ['scrub_age_seconds', 'Since a pass over the disk last ended.', scrubAge(status)],
     ['out_of_sync_seconds', 'Since the roots last equalled those of the worst peer.', lag(status)]
