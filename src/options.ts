@@ -100,7 +100,8 @@ export interface HearsayNode extends AsyncDisposable {
   resume(task: BackgroundTask): Promise<void>
   /**
    * Runs one exchange with each peer (or the one named) now, even while anti-entropy is paused. Rejects
-   * when one fails or is aborted; what was moved until then stays moved.
+   * when one fails or is aborted; what was moved until then stays moved. Peers that are not alive are
+   * reported with `reached: false`, and as not equal; one that is named is tried all the same.
    */
   repair(options?: RepairOptions): Promise<readonly ExchangeReport[]>
   /**

@@ -113,6 +113,8 @@ export interface Status {
 /** What one exchange with one peer found and moved. */
 export interface ExchangeReport {
   readonly peer: NodeId
+  /** False of a peer that is not alive: nothing was compared, every count is 0, and `equal` is false. */
+  readonly reached: boolean
   /** True when the roots were equal at the end. */
   readonly equal: boolean
   readonly rowsSent: number
@@ -157,7 +159,7 @@ export interface RepairProgress {
 }
 
 export interface RepairOptions {
-  /** @default every peer that is alive */
+  /** @default every peer; of those that are not alive the answer says so */
   readonly peer?: NodeId
   /**
    * Moves what differs at once, without the pause in which a write that is on its way arrives: sooner

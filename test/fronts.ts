@@ -27,6 +27,7 @@ import { FakeNode } from './fixtures/fake-node.ts'
 const peer = '12D3KooWPeer' as NodeId
 const report: ExchangeReport = {
   peer,
+  reached: true,
   equal: true,
   rowsSent: 1,
   rowsReceived: 0,
@@ -540,6 +541,12 @@ void t.test('invite, status, pause, resume, repair and hints report what was don
   t.match(await cli(['repair', ...at]), { code: 0, out: /1 rows sent, 0 received, 345 bytes/ })
   node.reports = [{ ...report, equal: false }]
   t.match(await cli(['repair', ...at]), { code: 1, out: /still differ/ })
+  const away = { ...report, peer: 'away' as NodeId, reached: false, equal: false }
+  node.reports = [report, away]
+  t.match(await cli(['repair', ...at]), { code: 1, out: /roots are equal\nnot reached: away\n$/ })
+  const json = await cli(['repair', '--json', ...at])
+  t.equal(json.code, 1)
+  t.match(JSON.parse(json.out), [{ reached: true }, { peer: 'away', reached: false }])
 })
 
 void t.test('repair tells how far it is, and what was moved when it was ended', async t => {

@@ -13,7 +13,7 @@ import { utf8 } from '../src/util/bytes.ts'
 import type { NodeId } from '../src/util/node-id.ts'
 import { finish, type Sliced } from '../src/util/sliced.ts'
 import { encodeExchangeRequest } from '../src/wire/exchange.ts'
-import { cut, formWorld, mend } from './fixtures/engine-world.ts'
+import { cut, formWorld, mend, runUntil } from './fixtures/engine-world.ts'
 import { openReplica, setTo, silent } from './fixtures/engine-parts.ts'
 
 /** Three nodes of which the last one lacks some rows, and nothing that would bring them by itself. */
@@ -89,6 +89,31 @@ t.test('a peer that cannot be reached keeps nobody from being repaired', async t
     await t.rejects(world.until(repair), { code: 'ERR_NETWORK' })
     t.equal(world.node(2).status().rows, 20)
   }
+})
+
+t.test('an owner that is down is told of, and is not equal', async t => {
+  const world = await behind(5)
+  const [node, away] = [world.node(0), world.node(2).id]
+  const isDown = (id: string) =>
+    node.status().members.some(each => each.id === id && each.liveness === 'down')
+  for (const other of [0, 1]) cut(world, other, 2)
+  await runUntil(world, () => isDown(away))
+  const some = await world.until(node.repair())
+  t.match(some, [
+    { peer: world.node(1).id, reached: true, equal: true },
+    { peer: away, reached: false, equal: false, messages: 0, keys: [] }
+  ])
+  await t.rejects(world.until(node.repair({ peer: away })), { code: 'ERR_NETWORK' })
+  cut(world, 0, 1)
+  await runUntil(world, () => isDown(world.node(1).id))
+  t.same(
+    (await world.until(node.repair())).map(({ reached, equal }) => [reached, equal]),
+    [
+      [false, false],
+      [false, false]
+    ],
+    'also when all are'
+  )
 })
 
 t.test('a repair that is aborted rejects, and what it told is done', async t => {

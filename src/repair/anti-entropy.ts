@@ -56,7 +56,7 @@ export interface ExchangeOptions {
   readonly onProgress?: (progress: ExchangeProgress) => void
 }
 
-export interface Exchanged extends ExchangeReport, Ran {
+export interface Exchanged extends Omit<ExchangeReport, 'reached'>, Ran {
   /** What `Filling.generation` was when it began: it proves nothing of slots that began to be filled since. */
   readonly generation: number
 }

@@ -1,6 +1,7 @@
 /**
  * Exchanges that somebody asked for: with one peer or with all that are alive, one after the other, also
- * while anti-entropy is paused, and each to its end however long that takes.
+ * while anti-entropy is paused, and each to its end however long that takes. Peers that are not alive are
+ * not tried, but told of: of what they hold nothing is known.
  */
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
@@ -32,7 +33,7 @@ export class ByHand {
     const { clock } = this.#components
     const { now, signal, onProgress } = options
     const beganMs = clock.monoMs()
-    const peers = this.#peers(options.peer)
+    const { peers, away } = this.#peers(options.peer)
     const reports: ExchangeReport[] = []
     let failure: unknown
     for (const [peersDone, peer] of peers.entries()) {
@@ -59,18 +60,21 @@ export class ByHand {
       }
     }
     if (failure !== undefined) throw failure
-    return reports
+    return [...reports, ...away.map(notReached)]
   }
 
   async #exchange(peer: NodeId, options: ExchangeOptions): Promise<ExchangeReport> {
     return reportOf(await this.#components.antiEntropy.exchange(peer, options))
   }
 
-  #peers(only: NodeId | undefined): readonly NodeId[] {
+  /** Of those that own slots in common with this node. */
+  #peers(only: NodeId | undefined): Record<'peers' | 'away', readonly NodeId[]> {
     const { antiEntropy, membership, liveness } = this.#components
-    const peers =
-      only === undefined ? membership.peers.filter(each => liveness.isAlive(each)) : [only]
-    return peers.filter(each => antiEntropy.sharedSlots(each).length > 0)
+    const isAway = (peer: NodeId) => only === undefined && !liveness.isAlive(peer)
+    const all = (only === undefined ? membership.peers : [only]).filter(
+      each => antiEntropy.sharedSlots(each).length > 0
+    )
+    return { peers: all.filter(each => !isAway(each)), away: all.filter(isAway) }
   }
 }
 
@@ -84,7 +88,27 @@ const ENGINE_ONLY: readonly string[] = [
 /** Without what only the engine needs to know. */
 function reportOf(exchanged: Exchanged): ExchangeReport {
   const fields = Object.entries(exchanged).filter(([name]) => !ENGINE_ONLY.includes(name))
-  return Object.fromEntries(fields) as unknown as ExchangeReport
+  return Object.fromEntries([...fields, ['reached', true]]) as unknown as ExchangeReport
+}
+
+function notReached(peer: NodeId): ExchangeReport {
+  return {
+    peer,
+    reached: false,
+    equal: false,
+    rowsSent: 0,
+    rowsReceived: 0,
+    rowsDiffered: 0,
+    bytesDiffered: 0,
+    rowsRead: 0,
+    rowBytes: 0,
+    overheadBytes: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    messages: 0,
+    roundTrips: 0,
+    keys: []
+  }
 }
 
 function movedBy(reports: readonly ExchangeReport[]): { rows: number; bytes: number } {

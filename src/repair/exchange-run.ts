@@ -45,7 +45,7 @@ export interface ExchangeRunInit {
   readonly onProgress?: ((progress: ExchangeProgress) => void) | undefined
 }
 
-export type Ran = Omit<ExchangeReport, 'peer'> & {
+export type Ran = Omit<ExchangeReport, 'peer' | 'reached'> & {
   /** At least one walk came to its end, and all that differed when it began was moved and taken. */
   readonly complete: boolean
   /** Why a row of the peer could not be taken, if one could not. */
@@ -54,7 +54,7 @@ export type Ran = Omit<ExchangeReport, 'peer'> & {
   readonly unexplained: Uint16Array
 }
 
-export type Sums = Omit<ExchangeReport, 'peer' | 'equal' | 'keys'>
+export type Sums = Omit<ExchangeReport, 'peer' | 'reached' | 'equal' | 'keys'>
 
 const DEADLINE_MS = 30_000
 /** Walks in one exchange: each later one finds what was written during the one before. */

@@ -10,6 +10,7 @@ export const repairCommand: Command = {
   arguments: [],
   summary: 'Compare with each peer now and exchange the rows that differ, even while paused',
   notes: [
+    'It ends with status 1 while roots differ, or while a peer is not alive and so was not reached.',
     'What differs is looked at once more after a moment, since it may be a write that is on its way.',
     'With --now it is moved at once. Ctrl-C ends it with status 130; what was moved stays moved.'
   ],
@@ -79,6 +80,7 @@ function reportJson(report: ExchangeReport): object {
 
 /** One line: what moved, and how it ended. */
 function reportText(report: ExchangeReport): string {
+  if (!report.reached) return `not reached: ${report.peer}`
   const { peer, equal, rowsSent, rowsReceived, bytesSent, bytesReceived, roundTrips } = report
   const end = equal ? 'roots are equal' : 'roots still differ: run it again'
   const moved = `${rowsSent} rows sent, ${rowsReceived} received, ${bytesSent + bytesReceived} bytes`
