@@ -6,7 +6,6 @@ import {
   ROWS_A_MESSAGE
 } from '../src/digest/exchange-budget.ts'
 import {
-  HASH_BYTES,
   HASHES_A_MESSAGE,
   LISTS_A_MESSAGE,
   SLOT_TREE,
@@ -30,6 +29,7 @@ import { encodeRow } from '../src/lattice/encode.ts'
 import { timeOf } from '../src/lattice/hlc.ts'
 import { INTEGER_MAX, INTEGER_MIN } from '../src/lattice/kinds.ts'
 import { assign, joinDelta, ROW_EMPTY } from '../src/lattice/row.ts'
+import { SLOTS } from '../src/ring/slot.ts'
 import { concat, hex, utf8 } from '../src/util/bytes.ts'
 import type { NodeId } from '../src/util/node-id.ts'
 import { finish } from '../src/util/sliced.ts'
@@ -95,6 +95,9 @@ async function pairOf(kinds: readonly Kind[], tagged = 3): Promise<[Side, Side]>
   await fill(...sides, kinds, tagged)
   return sides
 }
+
+/** So that some lie below every node of the eighth level of the tree over slots. */
+const MANY = 3_000
 
 t.test('an exchange', async t => {
   t.test('makes both sides identical and moves no row that did not differ', async t => {
@@ -194,13 +197,56 @@ t.test('an exchange', async t => {
   })
 
   t.test('sends everything to an empty side without a look at hashes', async t => {
-    const [here, there] = await pairOf(Array.from({ length: 300 }, () => 'only there'))
+    const [here, there] = await pairOf(Array.from({ length: MANY }, () => 'only there'))
     const walked = await walk(here, there)
-    t.match(walked, { rows: 300, rowsDiffered: 300, complete: true, unexplained: [] })
-    t.ok(walked.roundTrips <= 1 + 6, `${walked.roundTrips} round trips`)
+    t.match(walked, { rows: MANY, rowsDiffered: MANY, complete: true, unexplained: [] })
+    t.ok(walked.roundTrips <= 12, `${walked.roundTrips} round trips`)
     const overhead = walked.bytesReceived - walked.rowBytes
-    t.ok(overhead < 300 * HASH_BYTES, `${overhead} bytes: less than a hash of each`)
+    t.ok(overhead < MANY * 16, `${overhead} bytes: to look below would take ten times as much`)
     t.ok(same(here, there))
+  })
+
+  t.test('says of an empty side that all slots are left, until their rows are there', async t => {
+    const [here, there] = await pairOf(Array.from({ length: MANY }, () => 'only there'))
+    const lefts: number[] = []
+    await walk(here, there, { taken: ({ left }) => lefts.push(left) })
+    t.equal(lefts[0], SLOTS)
+    t.same(
+      lefts,
+      [...lefts].sort((a, b) => b - a),
+      'it becomes less and less'
+    )
+    t.ok(lefts.filter(left => left > 0 && left < SLOTS).length > 1, `${lefts}`)
+    t.equal(lefts.at(-1), 0)
+  })
+
+  t.test('looks where they are when an empty side lacks few rows', async t => {
+    for (const [rows, bytesMax] of [
+      [1, 1_500],
+      [3, 3_000],
+      [100, 20_000]
+    ] as const) {
+      const [here, there] = await pairOf(Array.from({ length: rows }, () => 'only there'))
+      const walked = await walk(here, there)
+      t.match(walked, { rows, rowsDiffered: rows, complete: true, unexplained: [] })
+      const overhead = walked.bytesSent + walked.bytesReceived - walked.rowBytes
+      t.ok(overhead <= bytesMax, `${overhead} bytes for ${rows}`)
+      t.ok(same(here, there))
+    }
+  })
+
+  t.test('reads few rows for each that differs, also of leaves that are half there', async t => {
+    const small = { rows: 64, listed: 2_048, hashes: 512 }
+    for (const every of [2, 8]) {
+      const kinds = Array.from({ length: MANY }, (_, i) =>
+        i % every === 0 ? ('only there' as const) : ('same' as const)
+      )
+      const [here, there] = await pairOf(kinds)
+      const { rowsRead, rowsDiffered } = await walk(here, there, { theirSize: small })
+      t.equal(rowsDiffered, Math.ceil(MANY / every))
+      t.ok(rowsRead <= 20 * rowsDiffered, `${rowsRead / rowsDiffered} of 1 in ${every}`)
+      t.ok(same(here, there))
+    }
   })
 
   t.test('looks at hashes when an empty side is empty no more after the pause', async t => {

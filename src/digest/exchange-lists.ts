@@ -7,6 +7,7 @@ import type { Sliced } from '../util/sliced.ts'
 import { READ_BYTES_A_MESSAGE } from './exchange-budget.ts'
 import {
   LISTS_A_MESSAGE,
+  SUMMARY_BYTES,
   type ExchangeAnswer,
   type Part,
   type RowList,
@@ -29,6 +30,10 @@ export interface Difference extends Want {
   readonly theirs: bigint | undefined
 }
 
+/** What does not fit an answer is read and listed again: so little more is listed than has fitted. */
+const SPARE = 1.25
+const ROWS_MIN = 256
+const GROWTH = 4
 /** At first: so that not all of them wait for the first answer. */
 const EMPTY_FIRST = 1_024
 const EMPTY_MIN = 32
@@ -41,6 +46,8 @@ export class Lists {
   #queue: Part[] = []
   /** Leaves of which nothing is here come as rows, and how many fit is known by how many did. */
   #emptyMax = EMPTY_FIRST
+  /** Where most rows are here already more are compared than sent; where few are, it is the other way. */
+  #rowsMax = Infinity
 
   constructor(reader: PartReader, salt: number) {
     this.#reader = reader
@@ -62,7 +69,7 @@ export class Lists {
 
   /** Lists leaves until the message is full. */
   *list(listedMax: number): Sliced<Listed> {
-    const page = new Page(listedMax)
+    const page = new Page(Math.min(listedMax, this.#rowsMax))
     let taken = 0
     while (page.open && page.empty < this.#emptyMax && taken < this.#queue.length) {
       const left = yield* this.#listInto(page, this.#queue[taken++] as Part)
@@ -97,6 +104,9 @@ export class Lists {
   answered({ lists }: Listed, { listsDone, from, rows }: ExchangeAnswer): boolean {
     if (listsDone > lists.length) throw unexpected('compares more lists than it was sent')
     const left = lists.slice(listsDone)
+    const compared = sum(lists.slice(0, listsDone))
+    if (left.length === 0) this.#rowsMax *= GROWTH
+    else this.#rowsMax = Math.max(ROWS_MIN, SPARE * compared)
     const emptyMax = Math.max(EMPTY_MIN, EMPTY_GROWTH * listsDone)
     this.#emptyMax = left.length > 0 ? emptyMax : Math.max(this.#emptyMax, emptyMax)
     if (left.length === 0) return true
@@ -137,6 +147,10 @@ class Page implements Listed {
     if (list.rows.length === 0) this.empty++
     this.lists.push(list)
   }
+}
+
+function sum(lists: readonly RowList[]): number {
+  return lists.reduce((rows, each) => rows + each.rows.length / SUMMARY_BYTES, 0)
 }
 
 function partOf({ tree, depth, leaf, from, to }: RowList): Part {

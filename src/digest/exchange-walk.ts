@@ -32,6 +32,13 @@ export class Walk {
     return this.#found.differing.length > 0
   }
 
+  /** Whether every node of some level of the tree over slots is still to be looked below, and nothing else. */
+  isEverywhere(nodes: number): boolean {
+    const { differing } = this.#found
+    if (differing.length < nodes) return false
+    return differing.every(({ tree, level }) => tree === SLOT_TREE && 2 ** level === differing.length)
+  }
+
   /** Of what is still to be looked at, where. */
   get blocks(): readonly HashBlock[] {
     const leaves = [...this.#found.leaves, ...this.suspects].map(({ tree }) => tree)

@@ -57,6 +57,11 @@ export const IN_FLIGHT_MAX = 2
 export const MESSAGES_MAX = 1 << 17
 /** Leaves that are looked at once more in one turn. */
 const LEAVES_A_TURN = 512
+/**
+ * Of the tree over slots, on one level: if something differs below each of so many, a side that holds
+ * nothing lists all slots for less than it would take to look where the rows are.
+ */
+const MANY_NODES = 256
 /** As many rows cost less to list than to ask once more whether the peer still has none. */
 const FEW_ROWS = 32
 
@@ -128,8 +133,8 @@ export class Initiator {
   #refused = 0
   #equal = false
   #complete = true
-  /** What the peer answered to the root, if there was nothing here to hold against it. */
-  #unseen: { readonly hashes: readonly HashBlock[]; listed: boolean } | undefined
+  /** Whether all is asked for without a look at where it is: only who holds nothing does that. */
+  #blind: 'not' | 'to list' | 'listed' | 'tried' = 'not'
 
   constructor(own: ExchangeComponents, init: InitiatorInit = {}) {
     this.#own = own
@@ -173,9 +178,9 @@ export class Initiator {
   /** In how many slots something may still have to be compared or moved. Takes long where much has. */
   get left(): number {
     const { length } = this.#own.group.slots
-    if (this.#messages === 0 || this.#asked.has(0)) return length
+    if (this.#messages === 0 || this.#asked.has(0) || this.#blind === 'to list') return length
     const trees = [...this.#lists.trees, ...this.#moves.trees]
-    const blocks = [...this.#walk.blocks]
+    const blocks = this.#blind === 'listed' ? [] : [...this.#walk.blocks]
     for (const { listed, moved, ...asked } of this.#asked.values()) {
       blocks.push(...asked.blocks)
       trees.push(...[...listed.lists, ...moved.wants].map(({ tree }) => tree), ...moved.trees)
@@ -216,7 +221,7 @@ export class Initiator {
       const { rows, wants } = moved
       if (rows.length + wants.length > 0) return this.#send({ rows, wants }, { moved })
     }
-    if (this.#walk.open) {
+    if (this.#walk.open && !this.#isBlind) {
       const { blocks, level } = yield* this.#walk.ask(this.#size().hashes)
       return this.#send({ hashes: blocks }, { level, blocks })
     }
@@ -233,9 +238,10 @@ export class Initiator {
     this.#asked.delete(id)
     const { hashes } = answer
     if (id === 0) this.#equal = hashes.length === 0
-    if (id === 0 && !this.#equal && isEmptyGroup(this.#own))
-      this.#unseen = { hashes, listed: false }
-    else yield* this.#walk.take(hashes, asked.level)
+    yield* this.#walk.take(hashes, asked.level)
+    if (this.#blind === 'not' && this.#walk.isEverywhere(MANY_NODES) && isEmptyGroup(this.#own)) {
+      this.#blind = 'to list'
+    }
     this.#noteEmpties()
     this.#found(asked, answer)
     this.#again(asked.moved, answer)
@@ -257,7 +263,7 @@ export class Initiator {
   /** Lists the leaves that differ, after a pause since they were found. */
   *#list(): Sliced<ExchangeStep> {
     const waits = this.#asked.size > 0
-    const open = this.#walk.suspects.length > 0 || this.#unseen !== undefined
+    const open = this.#walk.suspects.length > 0 || this.#blind === 'to list'
     if (!this.#settled && open) {
       if (waits) return { do: 'wait' }
       this.#settled = true
@@ -275,10 +281,18 @@ export class Initiator {
     return this.#send({ lists: listed.lists }, { listed })
   }
 
-  /** Who holds nothing at all need not look where it differs: whatever there is, is to be sent. */
+  get #isBlind(): boolean {
+    return this.#blind === 'to list' || this.#blind === 'listed'
+  }
+
+  /**
+   * Who holds nothing at all, of a peer that has rows all over, need not look where it differs: whatever
+   * there is, is to be sent.
+   */
   #listAll(): void {
-    if (this.#unseen?.listed !== false || !isEmptyGroup(this.#own)) return
-    this.#unseen.listed = true
+    if (this.#blind !== 'to list') return
+    this.#blind = isEmptyGroup(this.#own) ? 'listed' : 'tried'
+    if (this.#blind === 'tried') return
     this.#own.group.slots.forEach((_, tree) => {
       this.#comparison.opened.add(tree)
       this.#lists.add(whole({ tree, depth: 0, leaf: 0 }))
@@ -287,11 +301,10 @@ export class Initiator {
 
   /** Where hashes differ and nothing was sent, it is looked in which slots that is. */
   *#end(): Sliced<ExchangeStep> {
-    const unseen = this.#unseen
-    if (unseen === undefined || this.#differed > 0) return { do: 'done' }
-    this.#unseen = undefined
+    const isOver = !this.#walk.open || (this.#blind === 'listed' && this.#differed > 0)
+    if (isOver) return { do: 'done' }
+    this.#blind = 'tried'
     this.#settled = false
-    yield* this.#walk.take(unseen.hashes, 0)
     return yield* this.next()
   }
 
