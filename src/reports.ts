@@ -148,7 +148,10 @@ export interface RepairProgress {
   /** Of the slots shared with this peer, those that are compared and have nothing left to be moved. */
   readonly slots: number
   readonly slotsTotal: number
-  /** Rows sent and received since `repair` was called, to and from every peer. */
+  /**
+   * Rows sent and received since `repair` was called, to and from every peer. After an abort the last
+   * progress counts all of them; of rows sent in the last moment it is not known whether they arrived.
+   */
   readonly rows: number
   /** Of messages, both ways, since `repair` was called. */
   readonly bytes: number
@@ -169,7 +172,7 @@ export interface RepairOptions {
    */
   readonly now?: boolean
   readonly signal?: AbortSignal
-  /** Called a few times a second, and whenever all slots have been compared. */
+  /** Called a few times a second, whenever all slots have been compared, and before it rejects. */
   readonly onProgress?: (progress: RepairProgress) => void
 }
 

@@ -15,9 +15,10 @@ import { finish, type Sliced } from '../src/util/sliced.ts'
 import { encodeExchangeRequest } from '../src/wire/exchange.ts'
 import { cut, formWorld, mend, runUntil } from './fixtures/engine-world.ts'
 import { openReplica, setTo, silent } from './fixtures/engine-parts.ts'
+import { rowsOf } from './fixtures/sim/inspect.ts'
 
 /** Three nodes of which the last one lacks some rows, and nothing that would bring them by itself. */
-async function behind(rows: number) {
+async function behind(rows: number, value = 'v') {
   const world = await formWorld({ seed: 51 })
   for (const { index } of world.hosts) {
     for (const task of ['anti-entropy', 'hints'] as const)
@@ -25,7 +26,7 @@ async function behind(rows: number) {
   }
   for (const other of [0, 1]) cut(world, other, 2)
   for (let i = 0; i < rows; i++)
-    await world.until(world.node(0).put(`key ${i}`, 'v', { level: 'two' }))
+    await world.until(world.node(0).put(`key ${i}`, value, { level: 'two' }))
   for (const other of [0, 1]) mend(world, other, 2)
   await world.run(5_000)
   return world
@@ -126,6 +127,30 @@ t.test('a repair that is aborted rejects, and what it told is done', async t => 
   await t.rejects(world.until(repair), { message: 'enough' })
   t.equal(world.node(2).status().rows, 100)
   t.match(await world.until(world.node(2).repair()), [{ equal: true }, { equal: true }])
+})
+
+t.test('an aborted repair has told of every row that it moved, to the last', async t => {
+  for (const [by, other] of [
+    [2, 0],
+    [0, 2]
+  ] as const) {
+    const world = await behind(100, 'v'.repeat(50_000))
+    const [node, peer] = [world.node(by), world.node(other).id]
+    const told: RepairProgress[] = []
+    const stop = new AbortController()
+    const onProgress = (progress: RepairProgress) => void told.push(progress)
+    const options = { peer, now: true, signal: stop.signal, onProgress }
+    const ended = t.rejects(world.until(node.repair(options)), { message: 'enough' })
+    await runUntil(world, () => rowsOf(world.host(2).disk).size > 0, 10_000, 1)
+    stop.abort(new Error('enough'))
+    await ended
+    const { counters } = node.status()
+    const moved = (counters['exchange.rows-sent'] ?? 0) + (counters['exchange.rows-received'] ?? 0)
+    t.equal(told.at(-1)?.rows, moved, 'what it counted')
+    await world.run(1_000)
+    t.equal(rowsOf(world.host(2).disk).size, moved, 'what is on the disk that lacked it')
+    t.ok(moved > 0 && moved < 100, `${moved} of 100`)
+  }
 })
 
 t.test('only slots that two exchanges in a row leave unexplained are proven, and few', async t => {

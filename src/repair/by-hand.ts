@@ -35,11 +35,13 @@ export class ByHand {
     const beganMs = clock.monoMs()
     const { peers, away } = this.#peers(options.peer)
     const reports: ExchangeReport[] = []
+    // As each exchange tells it on its way out, whether it came to its end or not.
+    let moved = { rows: 0, bytes: 0 }
     let failure: unknown
     for (const [peersDone, peer] of peers.entries()) {
-      const before = movedBy(reports)
+      const before = moved
       const tell = ({ rows, bytes, ...progress }: ExchangeProgress) => {
-        const moved = { rows: before.rows + rows, bytes: before.bytes + bytes }
+        moved = { rows: before.rows + rows, bytes: before.bytes + bytes }
         const elapsedMs = clock.monoMs() - beganMs
         onProgress?.({
           peer,
@@ -108,14 +110,5 @@ function notReached(peer: NodeId): ExchangeReport {
     messages: 0,
     roundTrips: 0,
     keys: []
-  }
-}
-
-function movedBy(reports: readonly ExchangeReport[]): { rows: number; bytes: number } {
-  const sum = (of: (report: ExchangeReport) => number) =>
-    reports.reduce((total, report) => total + of(report), 0)
-  return {
-    rows: sum(report => report.rowsSent + report.rowsReceived),
-    bytes: sum(report => report.bytesSent + report.bytesReceived)
   }
 }

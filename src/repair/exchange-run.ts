@@ -154,8 +154,9 @@ export class ExchangeRun {
       this.#sums.rowsDiffered += walk.rowsDiffered
       this.#sums.bytesDiffered += walk.bytesDiffered
       this.#sums.rowsRead += walk.rowsRead
+      // Also on the way out: who ended it hears of all that was moved.
+      this.#tell(walk, true)
     }
-    this.#tell(walk, true)
     const complete = walk.complete && !this.#over && this.#refusal === undefined
     const unexplained = complete ? walk.unexplained : NO_SLOTS
     return { equal: walk.equal, complete, refused: walk.refused > 0, unexplained }
@@ -168,6 +169,7 @@ export class ExchangeRun {
       const over = this.#over
       if (over && this.#flights.size === 0) return false
       const step = over ? WAIT : await pace.run(walk.next(), this.#end.signal)
+      this.#end.signal.throwIfAborted()
       if (step.do === 'done') return true
       if (step.do === 'settle') await sleep(timers, this.#init.settleMs, this.#end.signal)
       else if (step.do === 'send') this.#send(step.id, step.message)
@@ -226,14 +228,14 @@ export class ExchangeRun {
     this.#sums.roundTrips = Math.max(this.#sums.roundTrips, flight.round)
     this.#sums.rowsRead += flight.answer.rowsRead
     const received = await pace.run(walk.receive(flight.id, flight.answer), this.#end.signal)
-    this.#note(received, 'rowsReceived')
     walk.joined(await this.#apply(received))
   }
 
   async #apply(rows: readonly RowItem[]): Promise<readonly RowItem[]> {
     if (rows.length === 0) return rows
     this.#sums.rowsRead += rows.length
-    const applied = await applyRows(this.#components, rows, this.#end.signal)
+    const note = (some: readonly RowItem[]) => this.#note(some, 'rowsReceived')
+    const applied = await applyRows(this.#components, rows, this.#end.signal, note)
     this.#refusal ??= applied.refusal
     return applied.joined
   }
@@ -261,6 +263,7 @@ export interface AppliedRows extends Taken {
   readonly refusal: Error | undefined
 }
 
+/** `onApplied` hears of each part once it is done with: when the signal ends it, of no more than that. */
 export async function applyRows(
   {
     replica,
@@ -269,7 +272,8 @@ export async function applyRows(
     meter
   }: Pick<ExchangeRunComponents, 'replica' | 'clock' | 'pace' | 'meter'>,
   rows: readonly RowItem[],
-  signal?: AbortSignal
+  signal?: AbortSignal,
+  onApplied: (rows: readonly RowItem[]) => void = () => {}
 ): Promise<AppliedRows> {
   const joined: RowItem[] = []
   let refused = 0
@@ -283,6 +287,7 @@ export async function applyRows(
     refusal ??= applied.refusals[0]
     refused += applied.refusals.length
     meter.count('exchange.rows-refused', applied.refusals.length)
+    onApplied(some)
     await pace.worked(clock.monoMs() - from, signal)
   }
   return { joined, refused, refusal }

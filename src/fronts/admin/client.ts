@@ -4,6 +4,7 @@
  * Promised: an error of the node comes out with its code, sentence and fields; a directory in which
  * no node runs gives `ERR_NOT_RUNNING`. Not promised: a deadline; give a signal.
  */
+import { randomUUID } from 'node:crypto'
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import {
   HearsayError,
@@ -41,6 +42,9 @@ import { hasLines, readLines } from './lines.ts'
 import { socketPath, type SocketPath } from './socket.ts'
 
 const socketsMax = 64
+
+/** How long one that was ended may take to say what it has done. */
+const endMs = 5_000
 
 interface Signalled {
   readonly signal?: AbortSignal | undefined
@@ -117,27 +121,23 @@ export class AdminClient {
     await this.#call('resume', { task })
   }
 
-  /** `onProgress` is called a few times a second. */
+  /** `onProgress` is called a few times a second, and once more when the signal has ended it. */
   async repair(options: RepairOptions = {}): Promise<ExchangeReport[]> {
     type Wire = Omit<ExchangeReport, 'keys'> & { keys: readonly string[] }
     const { signal, onProgress, ...input } = options
-    const reports = await this.#call<Wire[]>(
-      'repair',
-      { ...input, progress: onProgress !== undefined },
-      { signal, onProgress: onProgress as Progressing['onProgress'] }
-    )
+    const reports = await this.#long<Wire[]>('repair', input, {
+      signal,
+      onProgress: onProgress as Progressing['onProgress']
+    })
     return reports.map(report => ({ ...report, keys: report.keys.map(decodeBytes) }))
   }
 
-  /** `onProgress` is called a few times a second. */
+  /** `onProgress` is called a few times a second, and once more when the signal has ended it. */
   scrub({ signal, onProgress }: Progressing<ScrubProgress> = {}): Promise<ScrubReport> {
-    return this.#call<ScrubReport>(
+    return this.#long<ScrubReport>(
       'scrub',
-      { progress: onProgress !== undefined },
-      {
-        signal,
-        onProgress: onProgress as Progressing['onProgress']
-      }
+      {},
+      { signal, onProgress: onProgress as Progressing['onProgress'] }
     )
   }
 
@@ -171,6 +171,35 @@ export class AdminClient {
     const socket = this.#socket
     this.#socket = undefined
     if (socket !== undefined) await (await socket).release()
+  }
+
+  /** Of who wants progress, the signal asks the node to end it, and its last progress still comes. */
+  async #long<T>(method: AdminMethod, input: object, options: Progressing): Promise<T> {
+    const { signal, onProgress } = options
+    if (signal === undefined || onProgress === undefined || signal.aborted) {
+      return this.#call<T>(method, { ...input, progress: onProgress !== undefined }, options)
+    }
+    const [call, leave, over] = [randomUUID(), new AbortController(), new AbortController()]
+    const end = () => void this.#end(call, leave, over.signal)
+    signal.addEventListener('abort', end, { once: true })
+    try {
+      const named = { ...input, progress: true, call }
+      return await this.#call<T>(method, named, { signal: leave.signal, onProgress })
+    } finally {
+      signal.removeEventListener('abort', end)
+      over.abort()
+    }
+  }
+
+  /** Leaves, where the node does not know of the call or does not end it in time. */
+  async #end(call: string, leave: AbortController, over: AbortSignal): Promise<void> {
+    const late = setTimeout(() => leave.abort(), endMs)
+    over.addEventListener('abort', () => clearTimeout(late), { once: true })
+    const ended = await this.#call<{ ended: boolean }>('end', { call }, { signal: over }).then(
+      answer => answer.ended,
+      () => false
+    )
+    if (!ended) leave.abort()
   }
 
   async #call<T = unknown>(

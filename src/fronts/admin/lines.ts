@@ -3,7 +3,8 @@
  * `{ "result": … }` or `{ "error": … }`. Only for who asked for progress; an answer that comes before
  * there is any progress to tell is the plain one.
  *
- * Not promised: every progress. What a slow reader or a fast method would pile up is left out.
+ * Not promised: every progress. What a slow reader or a fast method would pile up is left out; the last
+ * one is told at the end.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { decodeError, type WireError } from './protocol.ts'
@@ -16,6 +17,7 @@ export class AnswerLines {
   readonly #response: ServerResponse
   #begun = false
   #lastMs = 0
+  #untold: object | undefined
 
   constructor(response: ServerResponse) {
     this.#response = response
@@ -28,17 +30,24 @@ export class AnswerLines {
 
   readonly tell = (progress: object): void => {
     const now = Date.now()
+    this.#untold = progress
     if (this.#begun && (now - this.#lastMs < everyMs || this.#response.writableNeedDrain)) return
     if (this.#response.destroyed) return
     if (!this.#begun) this.#response.writeHead(200, { 'content-type': linesType })
     this.#begun = true
     this.#lastMs = now
-    this.#response.write(`${JSON.stringify({ progress })}\n`)
+    this.#write({ progress })
+    this.#untold = undefined
   }
 
   end(status: number, body: unknown): void {
     const last = status === 200 ? { result: body } : { error: body }
+    if (this.#untold !== undefined) this.#write({ progress: this.#untold })
     this.#response.end(`${JSON.stringify(last)}\n`)
+  }
+
+  #write(line: object): void {
+    this.#response.write(`${JSON.stringify(line)}\n`)
   }
 }
 

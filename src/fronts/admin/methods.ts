@@ -19,8 +19,8 @@ type Run = (
   onProgress: (progress: object) => void
 ) => unknown
 
-/** `stop` is not here: it ends the process and not only the node, so the server does it. */
-export const methods: Readonly<Record<Exclude<AdminMethod, 'stop'>, Run>> = {
+/** `stop` and `end` are not here: they are about the process and its calls, so the server does them. */
+export const methods: Readonly<Record<Exclude<AdminMethod, 'stop' | 'end'>, Run>> = {
   status: node => node.status(),
   invite: node => ({ invite: node.invite() }),
   read: readKey,

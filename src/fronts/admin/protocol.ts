@@ -1,6 +1,7 @@
 /**
  * What crosses the admin socket: `POST /<method>` with a JSON object, answered by a JSON object,
- * or, where it takes long and the request says `progress: true`, by lines of JSON: see lines.ts.
+ * or, where it takes long and the request says `progress: true`, by lines of JSON: see lines.ts. Such a
+ * request may name itself as `call`; `end` with that name ends it, and its answer then comes to its end.
  * Bytes travel as base64. An error travels as its code, its sentence and its fields, and comes out
  * on the other side as a `HearsayError` with the same three. Pure.
  */
@@ -36,6 +37,7 @@ export const adminMethods = [
   'sync',
   'tree',
   'drop-hints',
+  'end',
   'stop'
 ] as const
 

@@ -9,6 +9,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { HearsayError, type HearsayNode } from '../../index.ts'
 import { readBody } from '../http/body.ts'
+import { Calls } from './calls.ts'
 import { AnswerLines } from './lines.ts'
 import { methods, type AdminInput } from './methods.ts'
 import { adminBodyBytesMax, adminMethods, encodeError, type AdminMethod } from './protocol.ts'
@@ -30,7 +31,9 @@ const closeGraceMs = 2_000
 /** Rejects with `ERR_DIRECTORY`. The node stays the caller's. */
 export async function serveAdmin(node: HearsayNode, init: AdminInit): Promise<AdminServer> {
   const socket = await socketPath(init.directory)
-  const server = createServer((request, response) => void answer(node, init, request, response))
+  const calls = new Calls()
+  const parts = { ...init, node, calls }
+  const server = createServer((request, response) => void answer(parts, request, response))
   // An idle client is never cut off: cutting would race with its next request.
   server.keepAliveTimeout = 0
   try {
@@ -65,9 +68,13 @@ async function close(server: Server, socket: SocketPath): Promise<void> {
   await socket.release()
 }
 
+interface Parts extends AdminInit {
+  readonly node: HearsayNode
+  readonly calls: Calls
+}
+
 async function answer(
-  node: HearsayNode,
-  init: AdminInit,
+  parts: Parts,
   request: IncomingMessage,
   response: ServerResponse
 ): Promise<void> {
@@ -77,9 +84,9 @@ async function answer(
   request.on('error', () => response.destroy())
   const method = request.url?.slice(1)
   const lines = new AnswerLines(response)
-  const [status, body] = await outcome(node, method, request, gone.signal, lines.tell)
+  const [status, body] = await outcome(parts, method, request, gone, lines.tell)
   const stopping = method === 'stop' && status === 200
-  if (stopping) response.once('close', init.onStop)
+  if (stopping) response.once('close', parts.onStop)
   if (response.destroyed) return
   if (lines.begun) return lines.end(status, body)
   const close = stopping || status !== 200 ? { connection: 'close' } : {}
@@ -88,18 +95,21 @@ async function answer(
 }
 
 async function outcome(
-  node: HearsayNode,
+  { node, calls }: Parts,
   method: string | undefined,
   request: IncomingMessage,
-  signal: AbortSignal,
+  gone: AbortController,
   tell: (progress: object) => void
 ): Promise<[status: number, body: unknown]> {
   try {
     const input = await readInput(request)
     if (method === 'stop') return [200, { stopping: true }]
+    if (method === 'end') return [200, { ended: calls.end(input.call) }]
     if (!isMethod(method)) throw new HearsayError('ERR_ARGUMENT', unknownMethod(method))
     const onProgress = input.progress === true ? tell : () => {}
-    return [200, await methods[method](node, input, signal, onProgress)]
+    const end = () => gone.abort(new HearsayError('ERR_ABORTED', 'The request was given up.'))
+    const run = async () => methods[method](node, input, gone.signal, onProgress)
+    return [200, await calls.run(input.call, end, run)]
   } catch (cause) {
     return [500, encodeError(cause)]
   }
@@ -125,7 +135,7 @@ function parse(body: Uint8Array): unknown {
   }
 }
 
-function isMethod(method: string | undefined): method is Exclude<AdminMethod, 'stop'> {
+function isMethod(method: string | undefined): method is Exclude<AdminMethod, 'stop' | 'end'> {
   return method !== undefined && Object.hasOwn(methods, method)
 }
 
