@@ -38,7 +38,10 @@ export interface Log {
   warn(event: string, fields?: LogFields): void
 }
 
-/** Counters by name. Names are `area.what`, in kebab-case: `exchange.rows-sent`. */
+/**
+ * Counters by name. Names are `area.what`, in kebab-case: `exchange.rows-sent`. One that was counted by 0
+ * is there, with 0.
+ */
 export interface Meter {
   count(name: string, by?: number): void
   /** What has been counted so far, by name. A copy. */

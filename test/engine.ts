@@ -653,8 +653,11 @@ t.test('an exchange', async t => {
         const parts = await openReplica()
         const { membership, network } = createMember(hub, id)
         const liveness = { isAlive: () => true } as unknown as Liveness
-        const components = { ...parts, membership, liveness, timers: now, log: silent }
-        return { ...parts, membership, network, antiEntropy: new AntiEntropy(components) }
+        const logged: object[] = []
+        const info = (event: string, fields?: object) => void logged.push({ event, ...fields })
+        const log = { ...silent, info }
+        const components = { ...parts, membership, liveness, timers: now, log }
+        return { ...parts, membership, network, logged, antiEntropy: new AntiEntropy(components) }
       })
     )
     for (const { membership } of sides) await membership.announce('up')
@@ -786,11 +789,17 @@ t.test('an exchange', async t => {
 
   t.test('counts what it found, moved and read, and what does not follow the protocol', async t => {
     const { a, b } = await createSides()
+    const begun = a.meter.totals()
+    for (const name of ['rows-sent', 'rows-differed', 'bytes-differed', 'rows-read', 'row-bytes'])
+      t.equal(begun[`exchange.${name}`], 0, `${name} before the first exchange`)
     for (const key of ['one', 'two', 'three']) await b.replica.mutate(utf8(key), setTo('v'), false)
     const report = await a.antiEntropy.exchange(peer)
     t.match(report, { rowsDiffered: 3, rowsReceived: 3, bytesDiffered: report.rowBytes })
     t.equal(report.overheadBytes + report.rowBytes, report.bytesSent + report.bytesReceived)
     t.ok(report.rowBytes > 3 * 40 && report.rowsRead >= 6)
+    const { rowsDiffered, bytesDiffered, rowsRead, bytesSent, bytesReceived } = report
+    const found = { rowsDiffered, bytesDiffered, rowsRead, bytesSent, bytesReceived }
+    t.match(a.logged, [{ event: 'exchange-moved', peer, rowsReceived: 3, ...found }])
     const totals = a.meter.totals()
     t.match(totals, { 'exchange.rows-differed': 3, 'exchange.rows-read': report.rowsRead })
     t.match(totals, { 'exchange.row-bytes': report.rowBytes })

@@ -353,9 +353,25 @@ void t.test('health follows the state of the node, and metrics are Prometheus te
     /^# TYPE hearsay_exchange_rows_sent_total counter\nhearsay_exchange_rows_sent_total 7$/m
   )
   t.match(body, /^hearsay_verified_age_seconds 4$/m)
+  t.match(body, /^hearsay_exchange_rows_differed_total 0$/m)
+  t.notMatch(body, /amplification/, 'of nothing that differed')
+  node.counters = {
+    'exchange.rows-sent': 7,
+    'exchange.rows-received': 5,
+    'exchange.rows-differed': 8,
+    'exchange.rows-read': 28,
+    'exchange.row-bytes': 300,
+    'exchange.bytes-differed': 200
+  }
   node.inSync = { slots: 16_384, verified: 16_383, worstMs: undefined }
   const { body: unproven } = await ask('GET', '/metrics')
   t.match(unproven, /^hearsay_verified_age_seconds \+Inf$/m, 'one slot without a proof is enough')
+  for (const each of ['rows_moved_amplification 1.5', 'rows_read_amplification 3.5'])
+    t.match(
+      unproven,
+      `\n# TYPE hearsay_exchange_${each.split(' ')[0]} gauge\nhearsay_exchange_${each}\n`
+    )
+  t.match(unproven, /^hearsay_exchange_bytes_moved_amplification 1\.5$/m)
   for (const line of `${body}${unproven}`.trimEnd().split('\n')) {
     t.match(line, /^(# (HELP|TYPE) \w+ .+|\w+ (\d+(\.\d+)?|\+Inf))$/)
   }

@@ -92,6 +92,9 @@ export class AntiEntropy {
     const answering = new Answering({ ...components, pace: this.#pace, shared: this.#shared })
     components.membership.serve('exchange', (...request) => answering.answer(...request))
     components.membership.onView(() => this.#forgetOthers())
+    for (const name of [...EVENTS, ...COUNTED.map(([name]) => name)]) {
+      components.meter.count(`exchange.${name}`, 0)
+    }
   }
 
   /** What the exchanges that it began have proven equal, on this node's monotonic clock. */
@@ -250,10 +253,15 @@ export class AntiEntropy {
     meter.count('exchange.runs')
     meter.count('exchange.equal', report.equal ? 1 : 0)
     if (report.rowsSent + report.rowsReceived === 0) return
-    const { peer, rowsSent, rowsReceived } = report
-    log.info('exchange-moved', { peer, rowsSent, rowsReceived })
+    const { peer, rowsSent, rowsReceived, rowsDiffered, bytesDiffered, rowsRead } = report
+    const { bytesSent, bytesReceived } = report
+    const moved = { rowsSent, rowsReceived, rowsDiffered, rowsRead }
+    log.info('exchange-moved', { peer, ...moved, bytesDiffered, bytesSent, bytesReceived })
   }
 }
+
+/** Counted from the start, as the sums below are, so that each has a series before the first one. */
+const EVENTS = ['runs', 'equal', 'failed', 'rows-refused', 'malformed']
 
 const COUNTED: readonly [name: string, of: (report: Sums) => number][] = [
   ['rows-sent', report => report.rowsSent],

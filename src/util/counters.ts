@@ -2,8 +2,9 @@
 export class Counters {
   readonly #totals = new Map<string, number>()
 
+  /** By 0 it is there from then on, so that who watches it sees where it begins. */
   count(name: string, by = 1): void {
-    if (by !== 0) this.#totals.set(name, (this.#totals.get(name) ?? 0) + by)
+    this.#totals.set(name, (this.#totals.get(name) ?? 0) + by)
   }
 
   /** By name, in the order of names. A copy. */

@@ -3,7 +3,8 @@ import type { Status } from '../../index.ts'
 
 /** Every counter `area.what` becomes `hearsay_area_what_total`. */
 export function metricsText(status: Status): string {
-  const lines = gauges(status).flatMap(([name, help, value]) => [
+  const all = [...gauges(status), ...amplifications(status.counters)]
+  const lines = all.flatMap(([name, help, value]) => [
     `# HELP hearsay_${name} ${help}`,
     `# TYPE hearsay_${name} gauge`,
     `hearsay_${name} ${value === Infinity ? '+Inf' : value}`
@@ -45,6 +46,22 @@ function gauges(status: Status): Gauge[] {
     ['scrub_slot', 'Where the slow pass over the disk is, of 16,384.', status.scrub.slot],
     ['scrub_age_seconds', 'Since a pass over the disk last ended.', scrubAge(status)],
     ['out_of_sync_seconds', 'Since the roots last equalled those of the worst peer.', lag(status)]
+  ]
+}
+
+/** Of all exchanges that this node began since its start. 1 is the least that a repair can cost. */
+function amplifications(counters: Status['counters']): Gauge[] {
+  const count = (name: string): number => counters[`exchange.${name}`] ?? 0
+  const [rows, bytes] = [count('rows-differed'), count('bytes-differed')]
+  const moved = count('rows-sent') + count('rows-received')
+  const gauge = (what: string, over: string, of: number, differed: number): Gauge[] => {
+    const help = `Amplification: ${over} that differed, in exchanges; absent while none has.`
+    return differed === 0 ? [] : [[`exchange_${what}_amplification`, help, of / differed]]
+  }
+  return [
+    ...gauge('rows_moved', 'rows moved over rows', moved, rows),
+    ...gauge('rows_read', 'rows read on both sides over rows', count('rows-read'), rows),
+    ...gauge('bytes_moved', 'bytes of keys and rows moved over those', count('row-bytes'), bytes)
   ]
 }
 
