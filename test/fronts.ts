@@ -5,6 +5,7 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { Calls } from '../src/fronts/admin/calls.ts'
 import { AdminClient } from '../src/fronts/admin/client.ts'
 import { serveAdmin } from '../src/fronts/admin/server.ts'
 import type { Io } from '../src/fronts/cli/io.ts'
@@ -119,6 +120,27 @@ void t.test('a long call tells of its progress to who asks for it', async t => {
   const aborted = admin.scrub({ signal: stop.signal, onProgress: () => stop.abort() })
   await t.rejects(aborted, { code: 'ERR_ABORTED' })
   await until(() => node.scrubAborted)
+})
+
+void t.test('an end names the call that it ends, and no other', async t => {
+  const calls = new Calls()
+  const ended: string[] = []
+  const begin = (name: unknown) =>
+    calls.run(
+      name,
+      () => ended.push(String(name)),
+      () => new Promise<void>(end => over.push(end))
+    )
+  const over: (() => void)[] = []
+  const begun = ['one', 'two', undefined].map(begin)
+  t.same(
+    ['two', 'three', undefined, {}].map(name => calls.end(name)),
+    [true, false, false, false]
+  )
+  t.same(ended, ['two'])
+  for (const end of over) end()
+  await Promise.all(begun)
+  t.notOk(calls.end('one'), 'it is over')
 })
 
 void t.test('an error comes out with the code, sentence and fields it went in with', async t => {
