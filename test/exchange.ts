@@ -96,7 +96,7 @@ async function pairOf(kinds: readonly Kind[], tagged = 3): Promise<[Side, Side]>
   return sides
 }
 
-/** So that some lie below every node of the eighth level of the tree over slots. */
+/** So that they lie below more than a thousand nodes of the tree over slots. */
 const MANY = 3_000
 
 t.test('an exchange', async t => {

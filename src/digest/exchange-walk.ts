@@ -32,11 +32,10 @@ export class Walk {
     return this.#found.differing.length > 0
   }
 
-  /** Whether every node of some level of the tree over slots is still to be looked below, and nothing else. */
-  isEverywhere(nodes: number): boolean {
+  /** Whether so many nodes are still to be looked below, and all of them are of the tree over slots. */
+  isWide(nodes: number): boolean {
     const { differing } = this.#found
-    if (differing.length < nodes) return false
-    return differing.every(({ tree, level }) => tree === SLOT_TREE && 2 ** level === differing.length)
+    return differing.length >= nodes && differing.every(({ tree }) => tree === SLOT_TREE)
   }
 
   /** Of what is still to be looked at, where. */

@@ -58,10 +58,10 @@ export const MESSAGES_MAX = 1 << 17
 /** Leaves that are looked at once more in one turn. */
 const LEAVES_A_TURN = 512
 /**
- * Of the tree over slots, on one level: if something differs below each of so many, a side that holds
- * nothing lists all slots for less than it would take to look where the rows are.
+ * Of the tree over slots: if something differs below so many, a side that holds nothing lists all slots
+ * for less than it would take to look where the rows are.
  */
-const MANY_NODES = 256
+const MANY_NODES = 1_024
 /** As many rows cost less to list than to ask once more whether the peer still has none. */
 const FEW_ROWS = 32
 
@@ -239,7 +239,7 @@ export class Initiator {
     const { hashes } = answer
     if (id === 0) this.#equal = hashes.length === 0
     yield* this.#walk.take(hashes, asked.level)
-    if (this.#blind === 'not' && this.#walk.isEverywhere(MANY_NODES) && isEmptyGroup(this.#own)) {
+    if (this.#blind === 'not' && this.#walk.isWide(MANY_NODES) && isEmptyGroup(this.#own)) {
       this.#blind = 'to list'
     }
     this.#noteEmpties()
