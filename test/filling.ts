@@ -253,19 +253,36 @@ t.test('what a disk refused to keep of it is kept with the next that begins', as
   t.ok(new Filling(store).has(3), 'and after a restart')
 })
 
-t.test('a moved copy stays in doubt though its start dies after any commit', async t => {
-  const k = utf8('k')
-  const disk = new MemoryDisk()
-  const { replica } = await openReplica({ disk })
-  await replica.mutate(k, setTo('v'), false)
-  await replica.close()
-  for (let done = 0; done < 6; done++) {
-    const moved = copyDisk(disk, 'there')
-    const dying = createReplica({ disk: moved })
-    let commits = 0
-    dying.store.refuses = () => commits++ >= done
-    await dying.replica.open().catch(() => undefined)
-    const again = await openReplica({ disk: moved })
-    t.equal(again.replica.read(k).answer, 'unknown', `after ${done} commits`)
-  }
+t.test('what a disk refused to keep of it is kept when others are done with', async t => {
+  const store = new WatchedStore({ disk: new MemoryDisk() })
+  const filling = new Filling(store)
+  await filling.begin([1])
+  store.refuses = () => true
+  await t.rejects(filling.begin([3]), { code: 'ERR_STORE' })
+  store.refuses = () => false
+  await filling.end([])
+  t.ok(new Filling(store).has(3))
 })
+
+for (const closes of [true, false]) {
+  const what = closes ? 'a closed store' : 'a running one'
+  t.test(
+    `a moved copy of ${what} stays in doubt though its start dies after any commit`,
+    async t => {
+      const k = utf8('k')
+      const disk = new MemoryDisk()
+      const { replica } = await openReplica({ disk })
+      await replica.mutate(k, setTo('v'), false)
+      if (closes) await replica.close()
+      for (let done = 0; done < 6; done++) {
+        const moved = copyDisk(disk, 'there')
+        const dying = createReplica({ disk: moved })
+        let commits = 0
+        dying.store.refuses = () => commits++ >= done
+        await dying.replica.open().catch(() => undefined)
+        const again = await openReplica({ disk: moved })
+        t.equal(again.replica.read(k).answer, 'unknown', `after ${done} commits`)
+      }
+    }
+  )
+}

@@ -43,7 +43,7 @@ export class CatchUp {
     const beganMs = clock.monoMs()
     try {
       const { row } = await reader.read({ key, level, timeoutMs, signal, readRepair: 'off' })
-      await this.#learn(key, row)
+      await this.#learn(write, row)
     } catch (error) {
       throw error instanceof HearsayError ? asWrite(error) : error
     }
@@ -51,13 +51,14 @@ export class CatchUp {
     return { ...write, timeoutMs: Math.max(1, Math.floor(leftMs)) }
   }
 
-  /** What is refused for its time waits in quarantine, and the write replaces it there. */
-  async #learn(key: Uint8Array, row: Row): Promise<void> {
+  /** What is refused for its time waits in quarantine, and a delete replaces it there. */
+  async #learn({ key, operation }: Forward, row: Row): Promise<void> {
     if (newestDot(row.context) === undefined) return
     try {
       await this.#components.replica.apply(key, 'row', encodeRow(row))
     } catch (error) {
-      if (!(error instanceof HearsayError) || error.code !== 'ERR_CLOCK_SKEW') throw error
+      const waits = error instanceof HearsayError && error.code === 'ERR_CLOCK_SKEW'
+      if (!waits || operation.do !== 'delete') throw error
     }
   }
 

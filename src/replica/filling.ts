@@ -59,10 +59,11 @@ export class Filling {
     if (this.#unsaved) await this.#save()
   }
 
+  /** Also saves what the disk has refused before. */
   async end(slots: Iterable<number>): Promise<void> {
     const before = this.size
     for (const slot of slots) this.#slots.delete(slot)
-    if (this.size !== before) await this.#save()
+    if (this.size !== before || this.#unsaved) await this.#save()
   }
 
   async #save(): Promise<void> {

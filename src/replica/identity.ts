@@ -122,8 +122,9 @@ export class Identity {
 
 function distrust(saved: Saved | undefined, place: string, isUsed: boolean): Distrust | undefined {
   if (saved === undefined) return isUsed ? 'lost' : 'new'
-  if (!saved.clean) return 'not-closed-cleanly'
-  return saved.place === place ? undefined : 'moved'
+  // First: a copy of a running store was not closed cleanly either.
+  if (saved.place !== place) return 'moved'
+  return saved.clean ? undefined : 'not-closed-cleanly'
 }
 
 function hasRows(store: Store): boolean {
