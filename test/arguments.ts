@@ -30,18 +30,21 @@ t.test('a node is not made of options that cannot be meant', async t => {
 })
 
 t.test('a request is not sent with options that cannot be meant', async t => {
-  const bad: [unknown, RegExp][] = [
+  const bad: [unknown, RegExp, verb?: 'read'][] = [
     [null, /an object/],
     [{ lvel: 'all' }, /no option "lvel"/],
     [{ signal: {} }, /AbortSignal/],
     [{ signal: new AbortController() }, /AbortSignal/],
     [{ durability: 'zz' }, /durability/],
-    [{ readRepair: true }, /readRepair has to be 'blocking', 'async' or 'off', not true/],
+    [{ readRepair: true }, /readRepair has to be 'blocking', 'async' or 'off', not true/, 'read'],
+    [{ readRepair: 'off' }, /A write has no option "readRepair"; use .*durability/],
+    [{ durability: 'flush' }, /A read has no option "durability"; use .*readRepair/, 'read'],
+    [{ timeoutMs: '5' }, /not "5"/],
     [{ timeoutMs: 0 }, /timeoutMs/],
     [{ timeoutMs: NaN }, /timeoutMs/]
   ]
-  for (const [options, message] of bad) {
-    t.throws(() => requestOf('write', options as never), { ...refused, message })
+  for (const [options, message, verb = 'write'] of bad) {
+    t.throws(() => requestOf(verb, options as never), { ...refused, message })
   }
   t.throws(() => requestOf('read', { level: 'some' as never }), { code: 'ERR_LEVEL' })
   t.same(requestOf('read', {}), {
