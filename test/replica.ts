@@ -649,6 +649,21 @@ t.test('what cannot be joined', async t => {
     }
   })
 
+  t.test('has other rows written no more than without it', async t => {
+    const parts = await openReplica()
+    const { replica, store } = parts
+    const { row } = foreign('v')
+    await replica.apply(utf8('other'), 'row', row)
+    const ahead = foreign('from the future', NOON + DECADE_MS)
+    await t.rejects(replica.apply(k, 'row', ahead.row), { code: 'ERR_CLOCK_SKEW' })
+    const before = store.commits.length
+    await replica.apply(utf8('other'), 'row', row)
+    t.equal(store.commits.length, before, 'an apply that changes nothing')
+    await replica.apply(utf8('third'), 'row', row)
+    const writes = store.commits.at(-1)?.writes ?? []
+    t.notOk(writes.some(({ space }) => space === 'quarantine'))
+  })
+
   t.test('what is put aside and replaced in one batch leaves nothing behind', async t => {
     const { replica } = await openReplica()
     const ahead = foreign('from the future', NOON + DECADE_MS)

@@ -8,6 +8,7 @@ import type { Membership } from '../cluster/membership.ts'
 import type { ExchangeReport, RepairOptions } from '../options.ts'
 import type { Clock } from '../ports.ts'
 import type { AntiEntropy, Exchanged, ExchangeOptions } from './anti-entropy.ts'
+import { NOTHING_MOVED } from './exchange-run.ts'
 import type { NodeId } from '../util/node-id.ts'
 import type { ExchangeProgress } from './progress.ts'
 
@@ -94,21 +95,5 @@ function reportOf(exchanged: Exchanged): ExchangeReport {
 }
 
 function notReached(peer: NodeId): ExchangeReport {
-  return {
-    peer,
-    reached: false,
-    equal: false,
-    rowsSent: 0,
-    rowsReceived: 0,
-    rowsDiffered: 0,
-    bytesDiffered: 0,
-    rowsRead: 0,
-    rowBytes: 0,
-    overheadBytes: 0,
-    bytesSent: 0,
-    bytesReceived: 0,
-    messages: 0,
-    roundTrips: 0,
-    keys: []
-  }
+  return { peer, reached: false, equal: false, ...NOTHING_MOVED, overheadBytes: 0, keys: [] }
 }

@@ -73,6 +73,19 @@ interface Walked {
   readonly unexplained: Uint16Array
 }
 
+export const NOTHING_MOVED = {
+  rowsSent: 0,
+  rowsReceived: 0,
+  rowsDiffered: 0,
+  bytesDiffered: 0,
+  rowsRead: 0,
+  rowBytes: 0,
+  bytesSent: 0,
+  bytesReceived: 0,
+  messages: 0,
+  roundTrips: 0
+} satisfies Omit<Sums, 'overheadBytes'>
+
 export class ExchangeRun {
   readonly #components: ExchangeRunComponents
   readonly #init: ExchangeRunInit
@@ -83,18 +96,7 @@ export class ExchangeRun {
   readonly #keys: Uint8Array[] = []
   readonly #progress: Progress
   #refusal: Error | undefined
-  readonly #sums = {
-    rowsSent: 0,
-    rowsReceived: 0,
-    rowsDiffered: 0,
-    bytesDiffered: 0,
-    rowsRead: 0,
-    rowBytes: 0,
-    bytesSent: 0,
-    bytesReceived: 0,
-    messages: 0,
-    roundTrips: 0
-  }
+  readonly #sums = { ...NOTHING_MOVED }
 
   constructor(components: ExchangeRunComponents, init: ExchangeRunInit) {
     this.#components = components

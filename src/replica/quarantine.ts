@@ -28,6 +28,12 @@ export interface Encoded {
   readonly bytes: Uint8Array
 }
 
+/** What is kept, and under which key. */
+interface Kept extends Omit<Quarantined, 'atMs'> {
+  readonly key: Uint8Array
+  readonly id: Uint8Array
+}
+
 export interface Joining {
   /** It stands for the whole row: a row, or a write that replaces everything. */
   readonly isWhole: boolean
@@ -75,7 +81,7 @@ export class Quarantine {
 
   /** What to commit to keep a row aside that was found damaged: under slot and token alone. */
   addDamaged({ id, value, home }: Damaged): StoreWrite[] {
-    return [this.#write(headIn(home), 'damaged', false, value, id)]
+    return [this.#write({ key: headIn(home), id, reason: 'damaged', delta: false, bytes: value })]
   }
 
   /** Why something of a row is kept aside, if it is. */
@@ -89,7 +95,7 @@ export class Quarantine {
    */
   add(id: Uint8Array, reason: 'malformed' | 'ahead', { kind, bytes }: Encoded): StoreWrite[] {
     const full = this.size >= QUARANTINE_ROWS_MAX || this.#bytes > QUARANTINE_BYTES_MAX
-    const write = this.#write(id, reason, kind === 'delta', bytes, id)
+    const write = this.#write({ key: id, id, reason, delta: kind === 'delta', bytes })
     return full ? [] : [write]
   }
 
@@ -105,14 +111,13 @@ export class Quarantine {
    * itself, or all of it was replaced.
    */
   joined(id: Uint8Array, by: Joining, waiting = this.waiting(id)): StoreWrite[] {
-    if (this.size === 0 && waiting === undefined) return []
     const kept = this.#entry(id)
-    const isItself = kept !== undefined && by.bytes !== undefined && equal(kept.bytes, by.bytes)
-    const isReplaced = waiting === undefined ? by.isWhole : hasAllOf(by.row(), waiting)
-    const done = [
-      ...(isItself || isReplaced ? [id] : []),
-      ...(by.isWhole && this.hasDamaged(id) ? [headIn(id)] : [])
-    ]
+    const done: Uint8Array[] = by.isWhole && this.hasDamaged(id) ? [headIn(id)] : []
+    if (kept !== undefined || waiting !== undefined) {
+      const isItself = by.bytes !== undefined && kept !== undefined && equal(kept.bytes, by.bytes)
+      const isReplaced = waiting === undefined ? by.isWhole : hasAllOf(by.row(), waiting)
+      if (isItself || isReplaced) done.push(id)
+    }
     return done.map(key => ({ space: 'quarantine', key, value: undefined }))
   }
 
@@ -132,21 +137,12 @@ export class Quarantine {
     }
   }
 
-  #write(
-    key: Uint8Array,
-    reason: Reason,
-    delta: boolean,
-    bytes: Uint8Array,
-    id: Uint8Array
-  ): StoreWrite {
+  /** The id as it was found goes along: the key in it may be all that is left of a row. */
+  #write({ key, id, reason, delta, bytes }: Kept): StoreWrite {
     const { clock, log, meter } = this.#components
+    const what = { reason, bytes: bytes.length, slot: slotIn(id), key: text(keyIn(id)) }
     meter.count(`quarantine.${reason}`)
-    log.warn('row-quarantined', {
-      reason,
-      bytes: bytes.length,
-      slot: slotIn(id),
-      key: text(keyIn(id))
-    })
+    log.warn('row-quarantined', what)
     return { space: 'quarantine', key, value: pack([reason, clock.wallMs(), delta, bytes, id]) }
   }
 
