@@ -38,7 +38,8 @@ export function explainRead(error: unknown, path: string): HearsayError {
 export function explainRoom(error: unknown, path: string): StoreError {
   const why =
     codeOf(error) === 'ENOENT'
-      ? 'the file was removed; restart the node, and the other owners send what it held'
+      ? 'the file was removed; start the node anew with an invite of another one (--join), and the ' +
+        'other owners send what it held'
       : reason(error)
   return new StoreError(`Could not write to ${path}: ${why}. Nothing was stored.`, { cause: error })
 }
