@@ -305,7 +305,7 @@ void t.test('a data file that is removed under the store is missed by the next w
   await store.commit([write])
   fs.unlinkSync(join(directory, DATA_FILE))
   const refusal = { name: 'StoreError', code: 'ERR_STORE', isOutcomeUnknown: false }
-  const message = /data\.mdb: the file was removed; restart .* Nothing was stored\./
+  const message = /data\.mdb: the file was removed; start .* invite .* Nothing was stored\./
   await t.rejects(store.commit([write]), { ...refusal, message })
   t.same(store.get('rows', write.key), write.value, 'what was stored can still be read')
   await store.close()
