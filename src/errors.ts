@@ -174,10 +174,17 @@ export class SettleError extends HearsayError {
 export class NetworkError extends HearsayError {
   /** True when the request certainly never left this node. */
   readonly unsent: boolean
+  /** Names the start of the process that it was sent to, or would have been; if that is known. */
+  readonly epoch: string | undefined
 
-  constructor(message: string, unsent: boolean, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    unsent: boolean,
+    options?: ErrorOptions & { epoch?: string | undefined }
+  ) {
     super('ERR_NETWORK', message, options)
     this.unsent = unsent
+    this.epoch = options?.epoch
   }
 }
 

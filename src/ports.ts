@@ -100,6 +100,7 @@ export type Protocol =
   | 'tree'
   | 'settle'
   | 'sync'
+  | 'recover'
 
 /**
  * Answers one request. `body` is valid until the returned promise settles. A thrown `HearsayError`
@@ -109,6 +110,11 @@ export type Handler = (from: NodeId, body: Uint8Array, signal: AbortSignal) => P
 
 export interface RequestOptions {
   readonly deadlineMs: number
+  /**
+   * Asks no other process of the peer than this one, by the name that a `NetworkError` gives it: where
+   * another one has taken its place, or its identity, it rejects with the name of that, unsent.
+   */
+  readonly epoch?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -124,7 +130,7 @@ export interface Network {
   start(): Promise<void>
   stop(): Promise<void>
   handle(protocol: Protocol, handler: Handler): void
-  /** Rejects with `NetworkError` (connection, deadline, abort) or `RemoteError` (their handler threw). */
+  /** Rejects with `NetworkError` (connection, deadline, abort; with the epoch of whom it was sent to) or `RemoteError` (their handler threw). */
   request(
     to: NodeId,
     protocol: Protocol,

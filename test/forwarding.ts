@@ -7,7 +7,15 @@ import type { NodeId } from '../src/util/node-id.ts'
 import { decodePassed, decodePassing, encodePassed, encodePassing } from '../src/wire/passing.ts'
 import { decodeApply } from '../src/wire/rows.ts'
 import { decodeAsk } from '../src/wire/view.ts'
-import { cut, formWorld, keyWhere, mend, runUntil, storedAt } from './fixtures/engine-world.ts'
+import {
+  backUp,
+  cut,
+  formWorld,
+  keyWhere,
+  mend,
+  runUntil,
+  storedAt
+} from './fixtures/engine-world.ts'
 import { HandTime } from './fixtures/hand-time.ts'
 import { CALM } from './fixtures/sim/network.ts'
 import { Stream } from './fixtures/sim/random.ts'
@@ -92,6 +100,25 @@ t.test('a write that is passed on', async t => {
       t.equal(dots.get('v')?.size ?? 0, delivered ? 1 : 0)
     }
   })
+
+  t.test(
+    'is not done by another owner because a copy of the first knows nothing of it',
+    async t => {
+      const { world, key, dots } = await passing()
+      const { place } = world.clone(0, backUp(world.host(0).disk, 'copy'))
+      for (const host of [0, 1, 2, 3]) cut(world, place, host)
+      await world.run(1_000)
+      world.fabric.cut(0, 3)
+      const put = world.node(3).put(key, 'v', { timeoutMs: 10_000 })
+      const ended = put.catch((error: unknown) => error)
+      await runUntil(world, () => storedAt(world, 0, key) !== undefined)
+      world.crash(0)
+      world.fabric.mendAll()
+      t.match(await world.until(ended), { code: 'ERR_TIMEOUT', acknowledged: [] })
+      await world.run(20_000)
+      t.equal(dots.get('v')?.size, 1)
+    }
+  )
 
   t.test('is never done twice, whatever breaks in whatever order', async t => {
     let [done, unknown] = [0, 0]

@@ -6,6 +6,9 @@
  *    │                 │ └─broke─▶ ask again after a pause, while there is time
  *    └──surely not done, and then only in this life of the owner
  *
+ * All of it is asked of the process that it was first sent to: another one that has its identity, on a
+ * copy of its directory, knows nothing of it and proves nothing.
+ *
  * Surely not done means: the owner knows nothing of it, and has lived and remembered everything since
  * before the write was first sent. When that was by its clock is reckoned from how long ago it is,
  * and leans on nothing about how long a message may take. Otherwise the outcome stays unknown, as a
@@ -49,6 +52,8 @@ export class Inquiry {
   readonly #init: InquiryInit
   readonly #beganMs: number
   readonly #beganWallMs: number
+  /** Which start of the owner it was sent to. */
+  #epoch: string | undefined
 
   constructor(components: InquiryComponents, init: InquiryInit) {
     this.#components = components
@@ -73,6 +78,7 @@ export class Inquiry {
   /** From here on every failure leaves open what `broken` left open. */
   async #recover(broken: NetworkError): Promise<Uint8Array> {
     const { timers, meter } = this.#components
+    this.#epoch = broken.epoch
     for (let pauseMs = PAUSE_MS; this.#leftMs > 0; pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
       await sleep(timers, Math.min(pauseMs, this.#leftMs), this.#init.signal)
       meter.count('forward.asked-again')
@@ -94,15 +100,21 @@ export class Inquiry {
     return 'outcome' in passed ? passed : 'lost'
   }
 
-  /** `undefined` when the way to the owner is broken again. */
-  async #tolerate<T>(work: () => Promise<T>): Promise<T | undefined> {
+  /** `undefined` when the way to the owner is broken again, `lost` when another has its place. */
+  async #tolerate<T>(work: () => Promise<T>): Promise<T | 'lost' | undefined> {
     try {
       return await work()
     } catch (error) {
       this.#init.signal?.throwIfAborted()
+      if (this.#isOther(error)) return 'lost'
       if (error instanceof HearsayError) return undefined
       throw error
     }
+  }
+
+  #isOther(error: unknown): boolean {
+    const isKnown = error instanceof NetworkError && error.epoch !== undefined
+    return isKnown && error.epoch !== this.#epoch
   }
 
   #pass(again: Again | undefined): Promise<Passed> {
@@ -112,7 +124,7 @@ export class Inquiry {
 
   async #request(body: Uint8Array): Promise<Passed> {
     const { node, signal } = this.#init
-    const options = { deadlineMs: Math.max(1, this.#leftMs), signal }
+    const options = { deadlineMs: Math.max(1, this.#leftMs), signal, epoch: this.#epoch }
     const answer = await this.#components.membership.ask(node, 'forward', body, options)
     const passed = decodePassed(answer)
     if (passed !== undefined) return passed

@@ -31,7 +31,8 @@ const protocols: readonly (Protocol | undefined)[] = [
   'explain',
   'tree',
   'settle',
-  'sync'
+  'sync',
+  'recover'
 ]
 
 export function protocolOf(code: number): Protocol | undefined {
@@ -66,6 +67,8 @@ export class RpcClient {
   readonly #peer: NodeId
   readonly #calls = new CallTable<Call>()
   #hello: { resolve: (hello: Hello) => void; reject: (error: Error) => void } | undefined
+  /** Which start of the peer is at the other end, once it has said hello. */
+  #epoch: string | undefined
   #why = 'it was closed'
 
   constructor(components: RpcClientComponents, init: RpcClientInit) {
@@ -107,14 +110,17 @@ export class RpcClient {
   /** The body may be changed once this has returned. The answer belongs to the caller. */
   request(protocol: Protocol, body: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      const refusal = this.#refusal(body)
+      const refusal = this.#refusal(body, options)
       if (refusal !== undefined) return reject(refusal)
       this.#begin(protocol, body, options, resolve, reject)
     })
   }
 
-  #refusal(body: Uint8Array): Error | undefined {
+  #refusal(body: Uint8Array, { epoch }: RequestOptions): Error | undefined {
     if (this.ended) return this.#broken(true)
+    if (epoch !== undefined && epoch !== this.#epoch) {
+      return this.#failure('another process has taken the place of the one that is meant', true)
+    }
     if (body.length > BODY_BYTES_MAX) {
       return new HearsayError(
         'ERR_ARGUMENT',
@@ -162,7 +168,7 @@ export class RpcClient {
     call.release()
     if (call.ticket.written) this.#channel.send({ kind: 'cancel', id, code: 0, body: none })
     else call.ticket.dropped = true
-    call.reject(new NetworkError(`Asking ${this.#peer}: ${why}.`, !call.ticket.written, { cause }))
+    call.reject(this.#failure(why, !call.ticket.written, cause))
   }
 
   #onFrame(frame: Frame): void {
@@ -172,6 +178,7 @@ export class RpcClient {
     if (hello === undefined || this.#hello === undefined) {
       return this.#channel.refuse('frame-bad-hello')
     }
+    this.#epoch = hello.epoch
     this.#hello.resolve(hello)
   }
 
@@ -192,7 +199,12 @@ export class RpcClient {
   }
 
   #broken(unsent: boolean): NetworkError {
-    return new NetworkError(`The connection to ${this.#peer} is gone: ${this.#why}.`, unsent)
+    return this.#failure(`the connection is gone, ${this.#why}`, unsent)
+  }
+
+  #failure(why: string, unsent: boolean, cause?: unknown): NetworkError {
+    const epoch = this.#epoch
+    return new NetworkError(`Asking ${this.#peer}: ${why}.`, unsent, { cause, epoch })
   }
 }
 
