@@ -25,6 +25,7 @@ import { Handoff } from './repair/handoff.ts'
 import { Hints, type HintsInit } from './repair/hints.ts'
 import { Leftovers } from './repair/leftovers.ts'
 import { isBackgroundTask, Pauses } from './repair/pauses.ts'
+import { Recovery } from './repair/recovery.ts'
 import { Scrub } from './repair/scrub.ts'
 import { Settling } from './repair/settling.ts'
 import { Trees } from './repair/trees.ts'
@@ -135,8 +136,9 @@ export class Engine {
     const foreground = new Foreground(components)
     const busy = () => foreground.busy
     this.antiEntropy = new AntiEntropy({ ...parts, busy }, init.antiEntropy)
-    this.#handoff = new Handoff({ ...parts, antiEntropy: this.antiEntropy })
     this.#leftovers = new Leftovers({ ...parts, antiEntropy: this.antiEntropy })
+    const recovery = new Recovery({ ...parts, leftovers: this.#leftovers })
+    this.#handoff = new Handoff({ ...parts, antiEntropy: this.antiEntropy, recovery })
     this.#entry = new Entry({ ...parts, handoff: this.#handoff }, init)
     const reader = new Reader({ ...parts, fanout })
     const hint = (owner: NodeId, key: Uint8Array) => this.hints.add(owner, key)
@@ -222,7 +224,7 @@ export class Engine {
   /** One round now. False when another one would bring nothing: nobody has more than this node. */
   async #heal(signal?: AbortSignal): Promise<boolean> {
     const reports = await this.antiEntropy.round(signal)
-    await this.#handoff.settle()
+    await this.#handoff.settle(signal)
     if (this.membership.peers.length === 0) return false
     return reports.length === 0 || !reports.every(report => report.equal)
   }
@@ -230,7 +232,7 @@ export class Engine {
   async #exchange(signal: AbortSignal): Promise<void> {
     await this.antiEntropy.round(signal)
     // Without other owners there is no exchange to wait for.
-    await this.#handoff.settle()
+    await this.#handoff.settle(signal)
     await this.#leftovers.turn(signal)
   }
 

@@ -56,6 +56,11 @@ export interface ExchangeOptions {
   readonly onProgress?: (progress: ExchangeProgress) => void
 }
 
+export interface HandOverOptions {
+  readonly onSame: (slots: Uint16Array) => void
+  readonly signal?: AbortSignal | undefined
+}
+
 export interface Exchanged extends Omit<ExchangeReport, 'reached'>, Ran {
   /** What `Filling.generation` was when it began: it proves nothing of slots that began to be filled since. */
   readonly generation: number
@@ -130,8 +135,16 @@ export class AntiEntropy {
    * time with each peer: two at once would move every row twice.
    */
   async exchange(peer: NodeId, options: ExchangeOptions = {}): Promise<Exchanged> {
+    return this.#inTurn(peer, options.signal, () => this.#exchange(peer, options))
+  }
+
+  async #inTurn<T>(
+    peer: NodeId,
+    signal: AbortSignal | undefined,
+    work: () => Promise<T>
+  ): Promise<T> {
     const before = this.#turns.get(peer) ?? Promise.resolve()
-    const mine = unlessAborted(before, options.signal).then(() => this.#exchange(peer, options))
+    const mine = unlessAborted(before, signal).then(work)
     const over = Promise.allSettled([before, mine]).then(() => {
       if (this.#turns.get(peer) === over) this.#turns.delete(peer)
     })
@@ -183,10 +196,14 @@ export class AntiEntropy {
    * An exchange over slots that the peer owns and this node does not, or no more. `onSame` is told which
    * of them are proven to hold the same on both sides.
    */
-  async handOver(
+  async handOver(peer: NodeId, slots: Uint16Array, options: HandOverOptions): Promise<Ran> {
+    return this.#inTurn(peer, options.signal, () => this.#handOver(peer, slots, options))
+  }
+
+  async #handOver(
     peer: NodeId,
     slots: Uint16Array,
-    { onSame, signal }: { onSame: (slots: Uint16Array) => void; signal?: AbortSignal | undefined }
+    { onSame, signal }: HandOverOptions
   ): Promise<Ran> {
     const { forest, keeper } = this.#components.replica
     const group = forest.group(slots)

@@ -42,7 +42,7 @@ export class Entry {
     const { membership, handoff, replica } = this.#components
     if (membership.self === undefined && this.#init.found) {
       await membership.announce('up')
-      return handoff.settle()
+      return handoff.settle(signal)
     }
     if (membership.self === undefined) await this.#meet(signal)
     else {

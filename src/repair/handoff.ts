@@ -9,6 +9,7 @@
  *
  * Enough are so many that every write which a majority of the owners acknowledged is on at least one
  * of them. All that are alive, because a write at a lower level may be on any one.
+ * What was held before and lost, members that own nothing of it are asked for as well (recovery.ts).
  *
  * A joining node counts only when nothing is filling any more.
  */
@@ -23,17 +24,20 @@ import type { View } from '../ring/placement.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { sleep } from '../util/sleep.ts'
 import type { AntiEntropy, Exchanged } from './anti-entropy.ts'
+import type { Recovery } from './recovery.ts'
 
 export interface HandoffComponents {
   readonly replica: Replica
   readonly membership: Membership
   readonly liveness: Liveness
   readonly antiEntropy: AntiEntropy
+  readonly recovery: Pick<Recovery, 'turn' | 'waits'>
   readonly timers: Timers
   readonly log: Log
 }
 
 const RETRY_MS = 500
+const NONE: ReadonlySet<number> = new Set()
 
 export class Handoff {
   readonly #components: HandoffComponents
@@ -63,13 +67,23 @@ export class Handoff {
     log.info('joined')
   }
 
-  /** Ends the filling of every slot that is proven, and of those that this node does not own. */
-  async settle(): Promise<void> {
-    const { filling } = this.#components.replica
+  /** Has members asked for what was lost, and ends the filling of every slot that is proven. */
+  async settle(signal?: AbortSignal): Promise<void> {
+    await this.#components.recovery.turn(signal)
+    await this.#endProven()
+  }
+
+  /** Also of those that this node does not own. */
+  async #endProven(): Promise<void> {
+    const { replica, recovery } = this.#components
+    const { filling } = replica
     if (filling.size === 0) return
+    const waiting = recovery.waits ? filling.lost : NONE
+    const isDone = (slot: number) =>
+      this.#owned[slot] === 0 || (!waiting.has(slot) && this.#isProven(slot))
     const done: number[] = []
     for (let slot = 0; slot < SLOTS; slot++) {
-      if (filling.has(slot) && (this.#owned[slot] === 0 || this.#isProven(slot))) done.push(slot)
+      if (filling.has(slot) && isDone(slot)) done.push(slot)
     }
     await filling.end(done)
   }
@@ -94,7 +108,7 @@ export class Handoff {
     if (this.#generation !== filling.generation) this.#matched.clear()
     this.#generation = filling.generation
     if (complete && generation === filling.generation) this.#matched.add(peer)
-    this.#later(this.settle())
+    this.#later(this.#endProven())
   }
 
   /** What counts in memory already and only has to reach the disk. */
@@ -131,7 +145,7 @@ export class Handoff {
     await this.#agree()
     const before = membership.view.fingerprint
     for (const peer of this.#sources()) await this.#exchange(peer, signal)
-    await this.settle()
+    await this.settle(signal)
     return membership.view.fingerprint === before && replica.filling.size === 0
   }
 

@@ -7,6 +7,8 @@
  *   owned ──▶ not owned, has rows ──same at an owner──▶ done
  *     ▲───────────────┴──────────────owned again─────────┘
  *
+ * An owner that has lost what it held asks for all of it once more (recovery.ts), done with or not.
+ *
  * Not promised: that the rows left behind take no room. They stay, and count for nothing.
  */
 import type { Liveness } from '../cluster/liveness.ts'
@@ -68,13 +70,34 @@ export class Leftovers {
     }
   }
 
-  async #handOver(peer: NodeId, slots: Uint16Array, signal: AbortSignal): Promise<void> {
+  /**
+   * Hands over all that is here of those slots that are the peer's and not this node's, done with or
+   * not: the peer has lost what it held. False when that is not done after one turn; rejects when the
+   * peer cannot be reached.
+   */
+  async give(peer: NodeId, slots: readonly number[], signal: AbortSignal): Promise<boolean> {
+    const { membership, replica } = this.#components
+    const { view, id } = membership
+    const isOf = (node: NodeId) => {
+      const [now, then] = [view.current.owned(node), view.next.owned(node)]
+      return (slot: number) => now[slot] === 1 || then[slot] === 1
+    }
+    const [isOwn, isTheirs] = [isOf(id), isOf(peer)]
+    const left = slots.filter(
+      slot => !isOwn(slot) && isTheirs(slot) && replica.forest.rows(slot) > 0
+    )
+    return left.length === 0 || this.#handOver(peer, Uint16Array.from(left), signal)
+  }
+
+  /** Resolves with whether all was moved that differed. */
+  async #handOver(peer: NodeId, slots: Uint16Array, signal: AbortSignal): Promise<boolean> {
     const { antiEntropy, meter, log } = this.#components
     const same: number[] = []
     const onSame = (some: Uint16Array) => same.push(...some)
     try {
-      const { rowsSent } = await antiEntropy.handOver(peer, slots, { onSame, signal })
+      const { rowsSent, complete } = await antiEntropy.handOver(peer, slots, { onSame, signal })
       log.info('handed-over', { peer, slots: same.length, rows: rowsSent })
+      return complete
     } finally {
       meter.count('leftovers.slots', same.length)
       for (const slot of same) this.#done.add(slot)

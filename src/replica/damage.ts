@@ -50,7 +50,7 @@ export class Damage {
     // One that was overwritten by what was read of it before is as good as new.
     const damaged = found.filter(({ id, value }) => equal(store.get('rows', id) ?? value, value))
     const slots = new Set(damaged.flatMap(slotsOf))
-    await filling.begin(slots)
+    await filling.lose(slots)
     const kept = damaged.flatMap(each => quarantine.addDamaged(each))
     const gone = damaged.map(({ id }) => ({ space: 'rows' as const, key: id, value: undefined }))
     const marks = keeper.marks(slots)

@@ -116,7 +116,7 @@ export class Replica {
 
   /** What is here may be older than what was acknowledged: nothing of it counts until compared. */
   distrust(): Promise<void> {
-    return this.filling.begin(Array.from({ length: SLOTS }, (_, slot) => slot))
+    return this.filling.lose(Array.from({ length: SLOTS }, (_, slot) => slot))
   }
 
   /** Resolves when every accepted change is committed. Further ones are refused. */
@@ -373,7 +373,7 @@ export class Replica {
     const unforeseen = slots.filter(slot => !this.keeper.isWrong(slot))
     const writes = this.keeper.marks(slots)
     if (unforeseen.length > 0) {
-      await this.filling.begin(unforeseen)
+      await this.filling.lose(unforeseen)
       await this.identity.rotate('rows-missing')
       writes.push(this.tombstones.forget())
     }

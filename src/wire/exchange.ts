@@ -14,7 +14,6 @@ import {
   type ExchangeAnswer,
   type ExchangeRequest
 } from '../digest/exchange-message.ts'
-import { SLOTS } from '../digest/limits.ts'
 import { TOKEN_BYTES } from '../ring/row-key.ts'
 import { isBytes, isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
 import {
@@ -29,6 +28,7 @@ import {
   unpackRows,
   unpackWants
 } from './exchange-parts.ts'
+import { packSlots, unpackSlots } from './slots.ts'
 
 const ROWS_MAX = 1 << 16
 /** The last part of a leaf may go beyond what a message is for. */
@@ -52,7 +52,7 @@ export function decodeExchangeRequest(bytes: Uint8Array): ExchangeRequest | unde
   const fields = unpack(bytes)
   if (!isTuple(fields, 7)) return undefined
   const [about, salt, root] = fields
-  const slots = about === null ? undefined : isBytes(about) ? unpackSlots(about) : undefined
+  const slots = about === null ? undefined : unpackSlots(about)
   if (about !== null && slots === undefined) return undefined
   if (!isCount(salt, SALTS - 1)) return undefined
   if (root !== null && !(isBytes(root) && root.length === ROOT_BYTES)) return undefined
@@ -62,7 +62,7 @@ export function decodeExchangeRequest(bytes: Uint8Array): ExchangeRequest | unde
   const rows = parts(fields[6], bytes => unpackRows(bytes, ROWS_MAX))
   if (!hashes || !lists || !wants || !rows) return undefined
   const request = { salt, root: root ?? undefined, hashes, lists, wants, rows }
-  return slots === undefined ? request : { slots, ...request }
+  return slots === undefined ? request : { slots: Uint16Array.from(slots), ...request }
 }
 
 export function encodeExchangeAnswer(answer: ExchangeAnswer): Uint8Array {
@@ -97,22 +97,6 @@ export function decodeExchangeAnswer(bytes: Uint8Array): ExchangeAnswer | undefi
   if (!hashes || !found || !rows) return undefined
   const all = { hashes, listsDone, from: from ?? undefined, found, wantsDone, rows }
   return { ...all, joins, partial, refused, rowsRead }
-}
-
-/** One bit for each slot. */
-function packSlots(slots: Uint16Array): Uint8Array {
-  const bits = new Uint8Array(SLOTS / 8)
-  for (const slot of slots) bits[slot >> 3] = (bits[slot >> 3] as number) | (1 << (slot & 7))
-  return bits
-}
-
-function unpackSlots(bits: Uint8Array): Uint16Array | undefined {
-  if (bits.length !== SLOTS / 8) return undefined
-  const slots: number[] = []
-  for (let slot = 0; slot < SLOTS; slot++) {
-    if (((bits[slot >> 3] as number) & (1 << (slot & 7))) !== 0) slots.push(slot)
-  }
-  return Uint16Array.from(slots)
 }
 
 function parts<T>(field: unknown, read: (bytes: Uint8Array) => T | undefined): T | undefined {

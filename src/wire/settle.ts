@@ -5,7 +5,8 @@
 import { SLOTS } from '../ring/slot.ts'
 import type { InSync } from '../ring/verified.ts'
 import { readLevel, type Level } from '../quorum/level.ts'
-import { isBytes, isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
+import { isCount, isTuple, pack, unpack } from '../util/msgpack.ts'
+import { packSlots, unpackSlots } from './slots.ts'
 
 const TIMEOUT_MS_MAX = 86_400_000
 const MS_MAX = Number.MAX_SAFE_INTEGER
@@ -17,24 +18,19 @@ export interface SettleRequest {
 }
 
 export function encodeSettleRequest({ slots, level, timeoutMs }: SettleRequest): Uint8Array {
-  const flags = new Uint8Array(SLOTS / 8)
-  for (const slot of slots) flags[slot >> 3] = (flags[slot >> 3] as number) | (1 << (slot & 7))
-  return pack([flags, level, timeoutMs])
+  return pack([packSlots(slots), level, timeoutMs])
 }
 
 /** The slots come in ascending order, each once. */
 export function decodeSettleRequest(bytes: Uint8Array): SettleRequest | undefined {
   const fields = unpack(bytes)
   if (!isTuple(fields, 3)) return undefined
-  const [flags, foreign, timeoutMs] = fields
-  if (!isBytes(flags) || flags.length !== SLOTS / 8) return undefined
+  const [bits, foreign, timeoutMs] = fields
+  const slots = unpackSlots(bits)
   if (typeof foreign !== 'string' && typeof foreign !== 'number') return undefined
   const level = readLevel(foreign)
-  if (level === undefined || !isCount(timeoutMs, TIMEOUT_MS_MAX)) return undefined
-  const slots = Array.from({ length: SLOTS }, (_, slot) => slot).filter(
-    slot => ((flags[slot >> 3] as number) >> (slot & 7)) & 1
-  )
-  return { slots, level, timeoutMs }
+  if (slots === undefined || level === undefined) return undefined
+  return isCount(timeoutMs, TIMEOUT_MS_MAX) ? { slots, level, timeoutMs } : undefined
 }
 
 /** How many slots could not be proven equal in time. */
