@@ -84,5 +84,5 @@ function reportText(report: ExchangeReport): string {
   const { peer, equal, rowsSent, rowsReceived, bytesSent, bytesReceived, roundTrips } = report
   const end = equal ? 'roots are equal' : 'roots still differ: run it again'
   const moved = `${rowsSent} rows sent, ${rowsReceived} received, ${bytesSent + bytesReceived} bytes`
-  return `${peer}: ${moved} in ${roundTrips} round trips; ${end}`
+  return `${peer}: ${moved} in ${roundTrips} round ${roundTrips === 1 ? 'trip' : 'trips'}; ${end}`
 }

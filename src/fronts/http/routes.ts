@@ -100,7 +100,8 @@ async function write(
   }
   const value = await readBody(request, bodyBytesMax)
   if (value === undefined) {
-    const message = `A value may have ${bodyBytesMax} bytes; this body has more.`
+    const name = request.url?.split('?')[0] ?? ''
+    const message = `A value may have ${bodyBytesMax} bytes; this body, for ${name}, has more. Store it in parts.`
     throw new HttpError(413, 'ERR_ROW_SIZE', message, { connection: 'close' })
   }
   return json(await node.put(key, value, options))
