@@ -262,3 +262,24 @@ t.test('a write that has nobody to be kept for, and no disk here either, is refu
   store.refuses = () => false
   t.same((await blind.write(request)).acknowledged, owners)
 })
+
+t.test('writes of one key that are kept at once have dots of their own', async t => {
+  const world = await formWorld({ nodes: 4 })
+  const key = keyWhere(world, 3, owners => !owners.includes(3))
+  const owners = [0, 1, 2]
+  for (const host of owners) cut(world, host, 3)
+  const node = world.node(3)
+  const down = () => node.status().members.filter(({ liveness }) => liveness === 'down')
+  await runUntil(world, () => down().length === owners.length)
+  const level = 'any'
+  await world.until(node.mapSet(key, { first: 'x' }, { level }))
+  const many = (name: string) =>
+    Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`${name}${i}`, name]))
+  const kept = [many('a'), many('b')].map(fields => node.mapSet(key, fields, { level }))
+  await world.until(Promise.all(kept))
+  for (const host of owners) mend(world, host, 3)
+  await runUntil(world, () => node.status().hints.length === 0, 120_000)
+  const entries = await world.until(world.node(0).mapEntries(key))
+  t.equal(entries?.length, 41, 'all that was acknowledged is there')
+  t.same(world.fabric.bugs, [])
+})

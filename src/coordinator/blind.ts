@@ -86,11 +86,12 @@ export class Blind {
       const mutation = mutate(held, operation, this.#dot(key, held), clock.wallMs())
       if (isRefusal(mutation)) throw refusalError(key, mutation)
       versions.push(mutation.delta.dot)
+      // Not later: the next write of this key is made before this one is kept.
+      this.#remember(key, mutation.delta.dot)
       return joinDelta(held, mutation.delta)
     }
     const row = await keep({ key, owners: others, change, flush })
     const version = versions.at(-1) as Dot
-    this.#remember(key, version)
     const isHere = owners.length > others.length && (await this.#apply(key, row, flush, others))
     const acknowledged = isHere ? [membership.id] : []
     return { version: printDot(version), acknowledged, hinted: others }
