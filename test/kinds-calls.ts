@@ -293,6 +293,37 @@ t.test('a context', async t => {
   })
 })
 
+t.test('members and fields may be as long as a row', async t => {
+  const node = new FakeNode()
+  for (const length of [8_192, 8_193, 130_000, ROW_BYTES_MAX - 200]) {
+    const long = new Uint8Array(length).fill(0xe9)
+    const other = Uint8Array.from(long)
+    other[length - 1] = 1
+    t.equal((await node.setAdd('s', long)).changed, 1)
+    t.equal((await node.setAdd('s', long)).changed, 0)
+    t.ok(await node.setHas('s', long))
+    t.notOk(await node.setHas('s', other))
+    t.equal((await node.setRemove('s', long)).changed, 1)
+    t.equal((await node.mapSet('m', [[long, 'v']])).changed, 1)
+    t.equal(text((await node.mapGet('m', long)) as Uint8Array), 'v')
+    t.equal(await node.mapGet('m', other), undefined)
+    t.equal((await node.mapDelete('m', long)).changed, 1)
+  }
+})
+
+t.test('a member or field that makes the row too long is refused with key and rule', async t => {
+  const world = await formWorld({ nodes: 1 })
+  const node = world.node(0)
+  const says = (key: string) => new RegExp(`^ERR_ROW_SIZE: The row of "${key}" .* at most 1048576;`)
+  for (const length of [ROW_BYTES_MAX, ROW_BYTES_MAX + 1]) {
+    const tooLong = new Uint8Array(length)
+    t.match(await refusal(world.until(node.setAdd('s', tooLong))), says('s'))
+    t.match(await refusal(world.until(node.mapSet('m', [[tooLong, '']]))), says('m'))
+  }
+  t.notOk(await world.until(node.setHas('s', new Uint8Array(ROW_BYTES_MAX))))
+  t.equal(node.status().rows, 0)
+})
+
 t.test('bad input changes nothing and is told with the key and the rule', async t => {
   const node = new FakeNode()
   await node.put('text', 'abc')

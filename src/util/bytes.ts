@@ -44,6 +44,18 @@ export function equal(a: Uint8Array, b: Uint8Array): boolean {
 
 /** One character a byte: a key for a `Map`. */
 export function nameOf(bytes: Uint8Array): string {
+  if (bytes.length <= CALL_BYTES_MAX) return nameOfPiece(bytes)
+  let name = ''
+  for (let at = 0; at < bytes.length; at += CALL_BYTES_MAX) {
+    name += nameOfPiece(bytes.subarray(at, at + CALL_BYTES_MAX))
+  }
+  return name
+}
+
+/** Each byte is an argument of one call, and the stack takes some 120,000 of them. */
+const CALL_BYTES_MAX = 8_192
+
+function nameOfPiece(bytes: Uint8Array): string {
   // Spreading them takes twice as long.
   return String.fromCharCode.apply(null, bytes as unknown as number[])
 }
