@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check'
 import t from 'tap'
+import { runCommand } from '../src/fronts/resp/commands.ts'
 import type { ScrubProgress } from '../src/options.ts'
 import type { Replica } from '../src/replica/replica.ts'
 import { START, type Position, type Verified, type VerifyBudget } from '../src/replica/verify.ts'
@@ -305,6 +306,30 @@ t.test('a scrub', async t => {
     const report = await world.until(world.node(0).scrub())
     t.match(report, { damagedRows: 1, healed: 0, missing: 1 })
     t.equal(world.node(0).status().quarantined, 1)
+  })
+
+  t.test('leaves a row that every owner has lost, to be deleted', async t => {
+    const world = await formWorld()
+    const [a, b, none] = ['a', 'b', 'never written']
+    for (const key of [a, b]) await world.until(world.node(0).put(key, 'v', { level: 'all' }))
+    for (const { index } of world.hosts) for (const key of [a, b]) rot(world, index, key)
+    for (const { index } of world.hosts) await world.until(world.node(index).scrub())
+    const node = world.node(1)
+    const isFull = () => world.hosts.every((_, host) => !world.node(host).status().fillingSlots)
+    await runUntil(world, isFull)
+    const lost = { code: 'ERR_CORRUPT', message: /whole copy of "a"; .*damaged.*delete it/ }
+    await t.rejects(world.until(node.get(a)), lost)
+    await t.rejects(world.until(node.setRemove(a, 'm')), lost, 'only a delete goes on without it')
+    await world.until(node.delete(a))
+    t.equal(await world.until(node.get(a)), undefined)
+    t.match(await world.until(node.increment(a)), { value: 1n })
+    const session = { id: 1, version: 2 as const, busy: false, closing: false }
+    const context = { node, startedMs: 0, port: 0, clients: 1, connections: 1, commands: 0 }
+    const command = ['DEL', b, none].map(utf8)
+    const reply = await world.until(runCommand(command, session, context))
+    t.equal(reply && text(reply), ':1\r\n')
+    t.equal(await world.until(node.get(b)), undefined)
+    t.same(world.fabric.bugs, [])
   })
 
   t.test('ends when it is aborted, and another one can begin then', async t => {

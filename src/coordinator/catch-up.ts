@@ -13,7 +13,7 @@ import { HearsayError, QuorumFailedError, TimeoutError, UnavailableError } from 
 import { newestDot } from '../lattice/context.ts'
 import { encodeRow } from '../lattice/encode.ts'
 import type { Operation } from '../lattice/operation.ts'
-import type { Row } from '../lattice/row.ts'
+import { ROW_EMPTY, type Row } from '../lattice/row.ts'
 import type { Clock } from '../ports.ts'
 import { needed, overlaps } from '../quorum/level.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -38,17 +38,28 @@ export class CatchUp {
   /** Resolves with the write and the time that is left for it. Errors are told as the write's. */
   async before(write: Forward, signal?: AbortSignal): Promise<Forward> {
     if (!this.#isNeeded(write)) return write
-    const { reader, clock } = this.#components
-    const { key, level, timeoutMs } = write
+    const { clock } = this.#components
+    const { timeoutMs } = write
     const beganMs = clock.monoMs()
     try {
-      const { row } = await reader.read({ key, level, timeoutMs, signal, readRepair: 'off' })
-      await this.#learn(write, row)
+      await this.#learn(write, await this.#look(write, signal))
     } catch (error) {
       throw error instanceof HearsayError ? asWrite(error) : error
     }
     const leftMs = timeoutMs - (clock.monoMs() - beganMs)
     return { ...write, timeoutMs: Math.max(1, Math.floor(leftMs)) }
+  }
+
+  /** Where no owner has the row any more there is nothing to learn, and a delete is how to go on. */
+  async #look({ key, operation, level, timeoutMs }: Forward, signal?: AbortSignal): Promise<Row> {
+    const { reader } = this.#components
+    try {
+      return (await reader.read({ key, level, timeoutMs, signal, readRepair: 'off' })).row
+    } catch (error) {
+      const isLost = error instanceof HearsayError && error.code === 'ERR_CORRUPT'
+      if (isLost && operation.do === 'delete') return ROW_EMPTY
+      throw error
+    }
   }
 
   /** What is refused for its time waits in quarantine, and a delete replaces it there. */

@@ -17,6 +17,7 @@ import type { Clock, Meter, Timers } from '../ports.ts'
 import { Latency } from '../quorum/latency.ts'
 import { needed, type Level } from '../quorum/level.ts'
 import { Read, type HeldAnswer } from '../quorum/read.ts'
+import { onlyCopyError } from '../replica/refusals.ts'
 import { slotOf } from '../ring/slot.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { Asking } from './asking.ts'
@@ -82,7 +83,7 @@ export class Reader {
       const owners = this.#owners(request.key)
       const asking = this.#asking(read, request)
       await asking.run()
-      assertAnswered(read)
+      this.#assertAnswered(read, request.key)
       if (owners.join() !== this.#owners(request.key).join()) {
         read = this.#begin(request)
         return work()
@@ -139,17 +140,21 @@ export class Reader {
       // Whoever has answered during the repair is compared now.
       read.withdraw(refusals)
       await asking.goOn(refusals.size)
-      if (read.outcome !== 'impossible' || !read.leaveOut()) assertAnswered(read)
+      if (read.outcome !== 'impossible' || !read.leaveOut()) {
+        this.#assertAnswered(read, key)
+      }
       return this.#finish(read, asking, request)
     }
     const answers = [...read.answers].map(([node, answer]) => describe(node, answer))
     return { row: outcome.row, answers, repaired }
   }
-}
 
-function assertAnswered(read: Read): void {
-  if (read.outcome !== 'impossible') return
-  throw new QuorumFailedError('read', read.needed, read.acknowledged, read.failures)
+  /** Trying again does not bring back what is known to be lost. */
+  #assertAnswered(read: Read, key: Uint8Array): void {
+    if (read.outcome !== 'impossible') return
+    if (read.isUnknown && this.#components.fanout.isLostHere(key)) throw onlyCopyError(key)
+    throw new QuorumFailedError('read', read.needed, read.acknowledged, read.failures)
+  }
 }
 
 function describe(node: NodeId, answer: HeldAnswer): Answer {

@@ -11,6 +11,7 @@
  * The first is asked for the whole row, the others for a digest if theirs is large. A digest counts
  * once it is that of a row somebody sent, or of their join; where it is not, the row is fetched.
  */
+import { HearsayError } from '../errors.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { equal } from '../util/bytes.ts'
 import { encodeRow } from '../lattice/encode.ts'
@@ -84,6 +85,12 @@ export class Read {
 
   get failures(): ReadonlyMap<NodeId, Error> {
     return this.#tally.failures
+  }
+
+  /** Whether everybody has answered, and none of them with a row. */
+  get isUnknown(): boolean {
+    const answers = [...this.answers.values()]
+    return answers.every(({ answer }) => answer === 'unknown' || answer === 'absent')
   }
 
   /** Whom to ask at first. */
@@ -186,5 +193,6 @@ function rowOf(answer: HeldAnswer | undefined): Row {
 
 function reasonOf(answer: HeldAnswer): Error {
   if (answer.answer === 'failed') return answer.error
-  return new Error('the replica does not know: it is being filled or has lost the row')
+  const message = 'the replica does not know: it is being filled or has lost the row'
+  return new HearsayError('ERR_CORRUPT', message)
 }

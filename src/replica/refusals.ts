@@ -82,8 +82,8 @@ export function refusalOf(reason: Reason, key: Uint8Array): HearsayError {
 export function onlyCopyError(key: Uint8Array): HearsayError {
   return new HearsayError(
     'ERR_CORRUPT',
-    `The only copy of ${printKey(key)} is damaged and in quarantine; restore it from a backup, or put ` +
-      'or delete it to go on without it.'
+    `No owner has a whole copy of ${printKey(key)}; the one here is damaged and in quarantine. Restore ` +
+      'it from a backup, or put or delete it to go on without it.'
   )
 }
 

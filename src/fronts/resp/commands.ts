@@ -5,7 +5,7 @@
  * (`-UNAVAILABLE The write at level ...`). Not promised: anything atomic. There is no consensus
  * below, so DEL counts with a read before its delete, and two clients may both count one key.
  */
-import { HearsayError, type HearsayNode } from '../../index.ts'
+import { HearsayError, QuorumFailedError, type HearsayNode } from '../../index.ts'
 import { collectionCommands } from './collections.ts'
 import { countingCommands } from './counting.ts'
 import { expiringCommands, readSetOptions } from './expiring.ts'
@@ -121,11 +121,19 @@ async function del(
 ): Promise<Uint8Array> {
   let deleted = 0
   for (const key of keys) {
-    if (!(await isThere(node, key))) continue
+    if (!(await isThere(node, key).catch(isLost))) continue
     await node.delete(key)
     deleted++
   }
   return integer(deleted)
+}
+
+/** A key of which no owner has a whole copy any more is there, to be deleted. Throws any other error. */
+function isLost(cause: unknown): true {
+  const causes = cause instanceof QuorumFailedError ? [...cause.failures.values()] : [cause]
+  const isOf = (each: unknown) => each instanceof HearsayError && each.code === 'ERR_CORRUPT'
+  if (causes.every(isOf)) return true
+  throw cause
 }
 
 /** As in Redis, a key named twice counts twice. */
