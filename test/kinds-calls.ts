@@ -335,11 +335,22 @@ t.test('bad input changes nothing and is told with the key and the rule', async 
   const long = 'k'.repeat(200)
   await node.setAdd(long, 'a')
   await node.setAdd('\u0000\u202e"', 'a')
+  await node.put('marked', '\ufeff5')
+  const binary = [[0xff, 1], [0xfe, 1], Array<number>(40).fill(0xff)].map(
+    key => new Uint8Array(key)
+  )
+  for (const key of [...binary, '\ufeffa', '\ufffd']) await node.setAdd(key, 'a')
   const cases: [call: () => Promise<unknown>, says: RegExp][] = [
     [() => node.get('set'), /^ERR_KIND: "set" holds a set and was asked as a value/],
     [() => node.read('map'), /^ERR_KIND: "map" holds a map and was asked as a value/],
     [() => node.get(long), /^ERR_KIND: "k{64}…" holds/],
     [() => node.get('\u0000\u202e"'), /^ERR_KIND: "\\u0000\\u202e\\"" holds/],
+    [() => node.get(binary[0] as Uint8Array), /^ERR_KIND: 0xff01 holds/],
+    [() => node.get(binary[1] as Uint8Array), /^ERR_KIND: 0xfe01 holds/],
+    [() => node.get(binary[2] as Uint8Array), /^ERR_KIND: 0x(?:ff){32}… holds/],
+    [() => node.get('\ufffd'), /^ERR_KIND: "\ufffd" holds/],
+    [() => node.get('\ufeffa'), /^ERR_KIND: "\\ufeffa" holds/],
+    [() => node.increment('marked'), /^ERR_NUMBER: "marked" holds a text/],
     [() => node.increment('set'), /^ERR_KIND: "set" holds a set and was asked as a counter/],
     [() => node.counter('map'), /^ERR_KIND/],
     [() => node.setAdd('map', 'a'), /^ERR_KIND: "map" holds a map and was asked as a set/],

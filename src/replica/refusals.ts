@@ -2,7 +2,7 @@
 import { HearsayError } from '../errors.ts'
 import type { Kind, Refusal } from '../lattice/kinds.ts'
 import { SIBLINGS_MAX } from '../lattice/siblings.ts'
-import { text } from '../util/bytes.ts'
+import { equal, hex, text, utf8 } from '../util/bytes.ts'
 import type { Reason } from './quarantine.ts'
 
 export const ROW_BYTES_MAX = 1024 * 1024
@@ -45,15 +45,24 @@ export function rowSizeError(bytes: number, key?: Uint8Array): HearsayError {
   )
 }
 
-/** A key for people: in quotes, what does not print as escapes, shortened. */
+/**
+ * A key for people, shortened: in quotes, what does not print as escapes; in hex, without quotes, when
+ * it is no UTF-8, for replacement characters would make such keys look alike.
+ */
 export function printKey(key: Uint8Array): string {
-  const whole = JSON.stringify(text(key)).replace(
+  const read = text(key)
+  if (!equal(utf8(read), key)) return `0x${shortened(hex(key))}`
+  const whole = JSON.stringify(read).replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\u202a-\u202e\u2066-\u2069]/g,
     character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
   )
-  const characters = [...whole.slice(1, -1)]
+  return `"${shortened(whole.slice(1, -1))}"`
+}
+
+function shortened(name: string): string {
+  const characters = [...name]
   const isShort = characters.length <= NAME_CHARACTERS_MAX
-  return `"${isShort ? whole.slice(1, -1) : `${characters.slice(0, NAME_CHARACTERS_MAX).join('')}…`}"`
+  return isShort ? name : `${characters.slice(0, NAME_CHARACTERS_MAX).join('')}…`
 }
 
 function numberMessage(name: string, why: 'text' | 'overflow'): string {

@@ -1,7 +1,8 @@
 /** Small helpers over `Uint8Array`. Nothing here keeps what it is given. */
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8')
+// Without ignoreBOM it would take the three bytes of a byte order mark away.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text)
