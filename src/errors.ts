@@ -46,6 +46,17 @@ export class HearsayError extends Error {
   }
 }
 
+/** The number that a counter is or is changed by is not one of its numbers. Nothing happened. */
+export class NumberError extends HearsayError {
+  /** `text`: the key holds no integer. `overflow`: the sum has over 64 bits. `amount`: what is added. */
+  readonly why: 'text' | 'overflow' | 'amount'
+
+  constructor(why: NumberError['why'], message: string) {
+    super('ERR_NUMBER', message)
+    this.why = why
+  }
+}
+
 /** The key has too few owners alive, or too few at all, for the level. Nothing was sent or stored. */
 export class UnavailableError extends HearsayError {
   readonly verb: 'read' | 'write'

@@ -4,7 +4,7 @@ import type { Liveness } from '../src/cluster/liveness.ts'
 import type { Membership } from '../src/cluster/membership.ts'
 import type { CatchUp } from '../src/coordinator/catch-up.ts'
 import type { Blind } from '../src/coordinator/blind.ts'
-import { Coordinator } from '../src/coordinator/coordinator.ts'
+import { Coordinator, type CoordinatorComponents } from '../src/coordinator/coordinator.ts'
 import { REPAIRS_MAX } from '../src/coordinator/read-repair.ts'
 import { Reader } from '../src/coordinator/reader.ts'
 import { Writer } from '../src/coordinator/writer.ts'
@@ -26,8 +26,20 @@ import type { Mutated, Replica } from '../src/replica/replica.ts'
 import { utf8 } from '../src/util/bytes.ts'
 import { Counters } from '../src/util/counters.ts'
 import type { NodeId } from '../src/util/node-id.ts'
-import { decodeForward, encodeFailure, encodeWritten } from '../src/wire/forward.ts'
-import { decodePassing, encodePassed } from '../src/wire/passing.ts'
+import {
+  decodeForward,
+  decodeWritten,
+  encodeFailure,
+  encodeForward,
+  encodeWritten
+} from '../src/wire/forward.ts'
+import {
+  decodePassed,
+  decodePassing,
+  encodePassed,
+  encodePassing,
+  ID_BYTES
+} from '../src/wire/passing.ts'
 import { HandTime, turn } from './fixtures/hand-time.ts'
 import { setTo, silent } from './fixtures/engine-parts.ts'
 import { actor } from './fixtures/lattice-arbitrary.ts'
@@ -450,7 +462,7 @@ t.test('a write through a node that does not own the key', async t => {
     const none = await through(() => Promise.reject(unsent), { down: owners }).run()
     t.match(none, { code: 'ERR_UNAVAILABLE', needed: 2, alive: 0 })
     const enough = await through(() => Promise.reject(unsent)).run()
-    t.match(enough, { code: 'ERR_NETWORK', message: /nothing was stored.*no way/ })
+    t.match(enough, { code: 'ERR_NETWORK', message: /of "k".*nothing was stored.*no way/ })
     const closed = failed(new HearsayError('ERR_CLOSED', 'The node is closed.'))
     const leaving = await through(() => Promise.resolve(closed)).run()
     t.match(leaving, { code: 'ERR_NETWORK' }, 'it is not this node that is closed')
@@ -459,6 +471,22 @@ t.test('a write through a node that does not own the key', async t => {
   t.test('that no owner takes fails with what the last one said of the row', async t => {
     const busy = failed(new HearsayError('ERR_OVERLOADED', 'busy'))
     t.match(await through(() => Promise.resolve(busy)).run(), { code: 'ERR_OVERLOADED' })
+  })
+
+  t.test('is refused with the name of the key by an owner without its whole row', async t => {
+    let handle: ((from: NodeId, body: Uint8Array) => Promise<Uint8Array>) | undefined
+    const view = { ownersOf: () => ({ current: owners, next: owners }) }
+    new Coordinator({
+      replica: { isWhole: () => false },
+      membership: { id: a, view, serve: (_: string, each: typeof handle) => (handle = each) },
+      clock: new HandTime(),
+      random: new Stream(1, 'ids')
+    } as unknown as CoordinatorComponents)
+    const id = new Uint8Array(ID_BYTES)
+    const body = encodePassing({ id, again: undefined, write: encodeForward(write) })
+    const reply = decodePassed((await handle?.(d, body)) as Uint8Array)
+    const refused = decodeWritten((reply as { outcome: Uint8Array }).outcome)
+    t.match(refused, { code: 'ERR_CORRUPT', message: /the whole row of "k" .* try again/ })
   })
 
   t.test('takes no longer than it may, however many owners are asked', async t => {

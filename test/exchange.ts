@@ -20,6 +20,7 @@ import { respond } from '../src/digest/exchange-respond.ts'
 import { Initiator, type ExchangeStep, type InitiatorInit } from '../src/digest/exchange.ts'
 import {
   HearsayError,
+  NumberError,
   QuorumFailedError,
   StoreError,
   TimeoutError,
@@ -990,6 +991,9 @@ t.test('on the wire', async t => {
       fc
         .tuple(word, fc.boolean())
         .map(([text, isOutcomeUnknown]) => new StoreError(text, { isOutcomeUnknown })),
+      fc
+        .tuple(fc.constantFrom('text' as const, 'overflow' as const, 'amount' as const), word)
+        .map(([why, text]) => new NumberError(why, text)),
       word.map(text => new HearsayError('ERR_ROW_SIZE', text))
     )
     check(errors, error => decodeWritten(encodeFailure(error)))

@@ -450,6 +450,8 @@ t.test('across a cluster', async t => {
       await world.until(other.put(key, '1', { context }))
       t.equal(await world.until(other.counter(key)), 11n)
       t.match(await refusal(world.until(other.setAdd(key, 'a'))), /^ERR_KIND: ".*" holds a counter/)
+      await world.until(other.put(key, String(2n ** 63n - 1n)))
+      await t.rejects(world.until(other.increment(key)), { code: 'ERR_NUMBER', why: 'overflow' })
       await world.until(other.put(key, 'x'))
       t.match(await refusal(world.until(other.increment(key))), /^ERR_NUMBER: ".*" holds a text/)
       t.equal((await world.until(other.delete(key))).changed, 1)

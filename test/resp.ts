@@ -413,14 +413,29 @@ void t.test("what is no number, no expiry or of another kind is told in Redis's 
   const { node, port } = await serve(t)
   await node.setAdd('s', 'a')
   await node.put('text', 'abc')
-  const wrong = '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n'
+  await node.put('most', '9223372036854775807')
+  await node.put('least', '-9223372036854775808')
+  const wrong = (key: string, holds: string, asked: string) =>
+    `-WRONGTYPE Operation against a key holding the wrong kind of value. "${key}" holds ${holds} and ` +
+    `was asked as ${asked}; use the calls of its kind, or delete it first.\r\n`
+  const overflow = (key: string) =>
+    `-ERR increment or decrement would overflow. The counter "${key}" would leave the range of signed ` +
+    '64-bit integers; nothing was added. Put it back to a smaller value first.\r\n'
   const notInteger = '-ERR value is not an integer or out of range\r\n'
   const cases: [command: string, reply: string][] = [
-    ['GET s', wrong],
-    ['INCR s', wrong],
-    ['HGETALL s', wrong],
-    ['SADD text a', wrong],
-    ['INCR text', notInteger],
+    ['GET s', wrong('s', 'a set', 'a value')],
+    ['INCR s', wrong('s', 'a set', 'a counter')],
+    ['HGETALL s', wrong('s', 'a set', 'a map')],
+    ['SADD text a', wrong('text', 'a value', 'a set')],
+    [
+      'INCR text',
+      '-ERR value is not an integer or out of range. "text" holds a text that is no decimal 64-bit ' +
+        'integer and cannot be counted on; put an integer first, or use another key.\r\n'
+    ],
+    ['INCR most', overflow('most')],
+    ['INCRBY most 9223372036854775807', overflow('most')],
+    ['DECR least', overflow('least')],
+    ['DECRBY least 9223372036854775807', overflow('least')],
     ['INCRBY n 1.5', notInteger],
     ['INCRBY n 9223372036854775808', notInteger],
     ['INCRBY n 01', notInteger],

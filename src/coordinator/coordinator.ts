@@ -87,7 +87,7 @@ export class Coordinator {
     const { writer, catchUp } = this.#components
     const request = await catchUp.before(write, signal)
     // That took a while, in which this may have ceased to be its place.
-    if (request !== write && !this.#coordinates(write.key)) throw notWhole()
+    if (request !== write && !this.#coordinates(write.key)) throw notWhole(write.key)
     return writer.write({ ...request, signal })
   }
 
@@ -111,7 +111,7 @@ export class Coordinator {
   /** What comes of it, encoded: also that it was refused, so that it is refused again. */
   async #take(write: Forward): Promise<Uint8Array> {
     try {
-      if (!this.#coordinates(write.key)) throw notWhole()
+      if (!this.#coordinates(write.key)) throw notWhole(write.key)
       return encodeWritten(await this.#run(write))
     } catch (error) {
       if (error instanceof HearsayError) return encodeFailure(error)

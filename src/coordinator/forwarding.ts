@@ -20,6 +20,7 @@ import {
 } from '../errors.ts'
 import type { Clock, Meter, Network, Random, Timers } from '../ports.ts'
 import { needed } from '../quorum/level.ts'
+import { printKey } from '../replica/refusals.ts'
 import { slotOf } from '../ring/slot.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { decodeWritten, encodeForward, type Forward, type Written } from '../wire/forward.ts'
@@ -61,7 +62,7 @@ export class Forwarding {
   async run(): Promise<Written> {
     const { membership, liveness } = this.#components
     const others = liveness.inOrder(this.#owners).filter(node => node !== membership.id)
-    let refusal = notWhole()
+    let refusal = notWhole(this.#write.key)
     for (const [i, node] of others.entries()) {
       const timeMs = this.#timeFor(node, others.length - i)
       if (timeMs < 1) break
@@ -125,7 +126,9 @@ export class Forwarding {
       const level = String(this.#write.level)
       return new UnavailableError('write', level, this.#needed, alive, this.#owners.length)
     }
-    return ['ERR_CORRUPT', 'ERR_OVERLOADED'].includes(refusal.code) ? refusal : notTaken(refusal)
+    return ['ERR_CORRUPT', 'ERR_OVERLOADED'].includes(refusal.code)
+      ? refusal
+      : notTaken(this.#write.key, refusal)
   }
 
   get #needed(): number {
@@ -161,11 +164,11 @@ const UNTOUCHED: readonly string[] = ['ERR_NETWORK', 'ERR_CORRUPT', 'ERR_CLOSED'
 const UNTOUCHED_THERE: readonly string[] = [...UNTOUCHED, 'ERR_PROTOCOL']
 
 /** An owner says it of the row, when asked to coordinate a write. */
-export function notWhole(): HearsayError {
+export function notWhole(key: Uint8Array): HearsayError {
   return new HearsayError(
     'ERR_CORRUPT',
-    'The owner does not hold the whole row of this key at the moment and cannot take a write for it; ' +
-      'try again in a moment.'
+    `The owner does not hold the whole row of ${printKey(key)} at the moment and cannot take a write ` +
+      'for it; try again in a moment.'
   )
 }
 
@@ -178,10 +181,11 @@ function failedThere(node: NodeId, cause: RemoteError): HearsayError {
   return new HearsayError('ERR_REMOTE', `${what}. ${LOOK}`, { cause })
 }
 
-function notTaken(cause: HearsayError): HearsayError {
+function notTaken(key: Uint8Array, cause: HearsayError): HearsayError {
   return new HearsayError(
     'ERR_NETWORK',
-    `No owner of this key took the write and nothing was stored; try again. The last one: ${cause.message}`,
+    `No owner of ${printKey(key)} took the write and nothing was stored; try again. The last one: ` +
+      cause.message,
     { cause }
   )
 }

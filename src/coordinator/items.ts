@@ -1,5 +1,5 @@
 /** Members, fields, numbers and times as callers give them. Bad input throws and nothing happens. */
-import { HearsayError } from '../errors.ts'
+import { HearsayError, NumberError } from '../errors.ts'
 import { isInRange } from '../lattice/kinds.ts'
 import { OPERATION_ITEMS_MAX, type Pair } from '../lattice/operation.ts'
 import type { Bytes, ExpiryOptions, Fields } from '../options.ts'
@@ -39,8 +39,8 @@ export function checkFields(key: Uint8Array, given: Fields): Pair[] {
 export function checkBy(key: Uint8Array, by: number | bigint): bigint {
   if (typeof by === 'bigint' ? isInRange(by) : Number.isSafeInteger(by)) return BigInt(by)
   const shown = typeof by === 'number' || typeof by === 'bigint' ? String(by) : typeof by
-  throw new HearsayError(
-    'ERR_NUMBER',
+  throw new NumberError(
+    'amount',
     `The counter ${printKey(key)} is changed by a whole number (above 2^53 as a bigint, at most 64 ` +
       `bits), not ${shown}.`
   )

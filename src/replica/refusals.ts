@@ -1,5 +1,5 @@
 /** The errors for what a row does not take. Each names the key and the rule. */
-import { HearsayError } from '../errors.ts'
+import { HearsayError, NumberError } from '../errors.ts'
 import type { Kind, Refusal } from '../lattice/kinds.ts'
 import { SIBLINGS_MAX } from '../lattice/siblings.ts'
 import { equal, hex, text, utf8 } from '../util/bytes.ts'
@@ -26,7 +26,7 @@ export function refusalError(key: Uint8Array, refusal: Refusal): HearsayError {
           'calls of its kind, or delete it first.'
       )
     case 'number':
-      return new HearsayError('ERR_NUMBER', numberMessage(name, refusal.why))
+      return new NumberError(refusal.why, numberMessage(name, refusal.why))
     case 'siblings':
       return new HearsayError(
         'ERR_SIBLINGS',

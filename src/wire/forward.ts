@@ -4,6 +4,7 @@
  */
 import {
   HearsayError,
+  NumberError,
   QuorumFailedError,
   StoreError,
   TimeoutError,
@@ -76,6 +77,7 @@ export function encodeFailure(error: HearsayError): Uint8Array {
     ])
     return pack([error.code, error.needed, error.acknowledged, failures])
   }
+  if (error instanceof NumberError) return pack([error.code, error.message, error.why, null])
   const isOpen = error instanceof StoreError && error.isOutcomeUnknown
   return pack([error.code, error.message, isOpen, null])
 }
@@ -115,7 +117,13 @@ function readFailure([code, a, b, c]: unknown[]): HearsayError | undefined {
   }
   if (typeof code !== 'string' || typeof a !== 'string') return undefined
   if (code === 'ERR_STORE') return new StoreError(a, { isOutcomeUnknown: b === true })
+  if (code === 'ERR_NUMBER') return readNumberFailure(a, b)
   return new HearsayError(code as ErrorCode, a)
+}
+
+function readNumberFailure(message: string, why: unknown): NumberError | undefined {
+  const isWhy = why === 'text' || why === 'overflow' || why === 'amount'
+  return isWhy ? new NumberError(why, message) : undefined
 }
 
 function readNodes(value: unknown): NodeId[] | undefined {

@@ -2,7 +2,7 @@
  * The commands, each a few lines over the public API, with the arities and error texts of Redis.
  *
  * Promised: an error of the store becomes a line whose first word is its code without `ERR_`
- * (`-UNAVAILABLE The write at level ...`). Not promised: anything atomic. There is no consensus
+ * (`-UNAVAILABLE The write at level ...`), or has Redis's words before it. Not promised: anything atomic. There is no consensus
  * below, so DEL counts with a read before its delete, and two clients may both count one key.
  */
 import { HearsayError, QuorumFailedError, type HearsayNode } from '../../index.ts'
@@ -12,7 +12,7 @@ import { expiringCommands, readSetOptions } from './expiring.ts'
 import { hello } from './hello.ts'
 import { info } from './info.ts'
 import { bulk, error, integer, nil, simple, type RespVersion } from './reply.ts'
-import { isThere, latin1, NOT_AN_INTEGER, WRONG_TYPE, wrongArguments } from './words.ts'
+import { isThere, latin1, wordsFor, wrongArguments } from './words.ts'
 
 /** What one connection has said about itself. */
 export interface RespSession {
@@ -173,7 +173,7 @@ function unknownCommand([name, ...args]: readonly Uint8Array[]): Uint8Array {
 function errorReply(cause: unknown): Uint8Array {
   const message = cause instanceof Error ? cause.message : String(cause)
   const code = cause instanceof HearsayError ? cause.code : 'ERR_INTERNAL'
-  if (code === 'ERR_KIND') return WRONG_TYPE
-  if (code === 'ERR_NUMBER') return NOT_AN_INTEGER
+  const words = cause instanceof HearsayError ? wordsFor(cause) : undefined
+  if (words !== undefined) return error(`${words}. ${message}`)
   return error(`${code.replace(/^ERR_/, '')} ${message}`)
 }

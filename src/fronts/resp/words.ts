@@ -1,10 +1,21 @@
 /** What commands have in common: reading their arguments, and Redis's own words for what is wrong. */
-import type { HearsayNode } from '../../index.ts'
+import { NumberError, type HearsayError, type HearsayNode } from '../../index.ts'
 import { error } from './reply.ts'
 
-/** Word for word, because clients look for it. */
-export const WRONG_TYPE = error('WRONGTYPE Operation against a key holding the wrong kind of value')
-export const NOT_AN_INTEGER = error('ERR value is not an integer or out of range')
+/** Word for word, because clients look for them. */
+const WRONG_TYPE_WORDS = 'WRONGTYPE Operation against a key holding the wrong kind of value'
+const NOT_AN_INTEGER_WORDS = 'ERR value is not an integer or out of range'
+const OVERFLOW_WORDS = 'ERR increment or decrement would overflow'
+
+/** Of an argument. */
+export const NOT_AN_INTEGER = error(NOT_AN_INTEGER_WORDS)
+
+/** The first words for an error of the store, where Redis has some. */
+export function wordsFor(cause: HearsayError): string | undefined {
+  if (cause.code === 'ERR_KIND') return WRONG_TYPE_WORDS
+  if (!(cause instanceof NumberError)) return undefined
+  return cause.why === 'overflow' ? OVERFLOW_WORDS : NOT_AN_INTEGER_WORDS
+}
 
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/
 
