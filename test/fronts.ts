@@ -313,6 +313,8 @@ void t.test('what is wrong with an HTTP request is said in its status', async t 
     ['GET', '/kv/%zz', {}, 400],
     ['GET', '/kv/k?level=most', {}, 400],
     ['GET', '/kv/k?lvl=one', {}, 400],
+    ['GET', '/kv/k?level=one&level=bogus', {}, 400],
+    ['PUT', '/kv/k?level=one&level=one', {}, 400],
     ['GET', `/kv/${'k'.repeat(1_025)}`, {}, 400],
     ['GET', `/kv/${'k'.repeat(17_000)}`, {}, 431],
     ['POST', '/kv/k', {}, 405],

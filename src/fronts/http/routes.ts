@@ -70,8 +70,11 @@ function readOptions(query: URLSearchParams, signal: AbortSignal): RequestOption
       throw new HttpError(400, 'BAD_REQUEST', `There is no parameter ${name}; there is level.`)
     }
   }
-  const level = query.get('level')
-  return level === null ? { signal } : { signal, level: parseLevel(level) }
+  const [level, ...more] = query.getAll('level')
+  if (more.length > 0) {
+    throw new HttpError(400, 'BAD_REQUEST', 'The parameter level is given twice; give it once.')
+  }
+  return level === undefined ? { signal } : { signal, level: parseLevel(level) }
 }
 
 async function read(
