@@ -53,6 +53,50 @@ t.test('the verdict', async t => {
     t.match(judge([row], 100).why, /has expired/)
     t.notMatch(judge([row], 99).why, /has expired/)
   })
+
+  t.test('passes over what expired beside it: the version, the losers and the reason', async t => {
+    const brief = { dot: dot(2, 20), value: utf8('brief'), expiresAt: 100 }
+    const beside = (row: Row) => join(row, { ...ROW_EMPTY, entries: [brief] })
+    t.match(judge([beside(first)], 99), { version: printDot(dot(2, 20)), why: /concurrent with 1/ })
+    t.match(judge([beside(first)], 100), {
+      version: printDot(dot(1, 10)),
+      why: /^It is the only value left\. 1 entry has expired\.$/
+    })
+    const dead = { actor: 3n as Actor, amount: 5n }
+    const mark = { time: dot(3, 9).time, amount: dead.amount }
+    const zero = { time: 0n as Time, amount: 0n }
+    const totals = [{ actor: dead.actor, total: mark, floor: zero }]
+    const counter = { ...ROW_EMPTY, totals }
+    t.match(judge([beside(counter)], 99).why, /latest\. 1 entry of another kind lost to it\.$/)
+    t.match(judge([beside(counter)], 100), {
+      kind: 'counter',
+      version: printDot(dot(3, 9)),
+      why: /what 1 actor adds\. 1 entry has expired\.$/
+    })
+    const member = { dot: dot(1, 10), field: utf8('m') }
+    const set = { ...ROW_EMPTY, entries: [member] }
+    t.match(judge([beside(set)], 100), {
+      kind: 'set',
+      version: printDot(dot(1, 10)),
+      why: /did not see it\. 1 entry has expired\.$/
+    })
+    const lapse = { ...mark, stamp: dot(3, 9), expiresAt: 100 }
+    const lapsing = { ...ROW_EMPTY, totals: [{ ...totals[0]!, lapse }] }
+    t.match(judge([lapsing, first], 99).why, /latest\. 1 entry of another kind lost to it\.$/)
+    t.match(judge([lapsing, first], 100), {
+      kind: 'register',
+      version: printDot(dot(1, 10)),
+      why: /^It is the only value left\. 1 entry has expired\.$/
+    })
+  })
+
+  t.test('does not take a copy that is damaged or being filled for one never written', async t => {
+    t.match(
+      judge([ROW_EMPTY, ROW_EMPTY], 0, 2).why,
+      /has a row, and 2 of them do not know: .*damaged/
+    )
+    t.notMatch(judge([first, ROW_EMPTY], 0, 1).why, /damaged/, 'another has it')
+  })
 })
 
 t.test('the verdict on what is no register', async t => {

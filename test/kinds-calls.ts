@@ -51,6 +51,29 @@ t.test('the calls for each kind', async t => {
     t.equal((await node.increment('n')).value, 1n, 'it begins anew')
   })
 
+  t.test('tell the version of what shows, not of what has expired beside it', async t => {
+    const world = await formWorld({ nodes: 1, n: 1 })
+    const node = world.node(0)
+    const fill: Record<string, () => Promise<{ version: string }>> = {
+      text: () => node.put('text', 'v'),
+      set: () => node.setAdd('set', 'm'),
+      map: () => node.mapSet('map', { f: 'v' }),
+      counter: () => node.increment('counter')
+    }
+    for (const [key, write] of Object.entries(fill)) {
+      const { context } = await world.until(node.read(key, { siblings: true }))
+      const { version } = await world.until(write())
+      const brief = await world.until(node.put(key, 'brief', { context, ttlMs: 1_000 }))
+      const versions = async () => {
+        const { version } = await world.until(node.read(key, { siblings: true }))
+        return [version, (await world.until(node.explain(key))).version]
+      }
+      t.same(await versions(), [brief.version, brief.version], key)
+      await world.run(1_100)
+      t.same(await versions(), [version, version], key)
+    }
+  })
+
   t.test('add to and remove from a set', async t => {
     const node = new FakeNode()
     t.equal(await node.setMembers('s'), undefined)

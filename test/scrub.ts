@@ -320,6 +320,7 @@ t.test('a scrub', async t => {
     const lost = { code: 'ERR_CORRUPT', message: /whole copy of "a"; .*damaged.*delete it/ }
     await t.rejects(world.until(node.get(a)), lost)
     await t.rejects(world.until(node.setRemove(a, 'm')), lost, 'only a delete goes on without it')
+    t.match((await world.until(node.explain(a))).why, /and 3 of them do not know: .*damaged/)
     await world.until(node.delete(a))
     t.equal(await world.until(node.get(a)), undefined)
     t.match(await world.until(node.increment(a)), { value: 1n })

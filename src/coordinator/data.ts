@@ -5,7 +5,6 @@
 import { checkFlag } from '../arguments.ts'
 import type { Hasher } from '../digest/forest.ts'
 import {
-  entriesOf,
   fieldsOf,
   isRefusal,
   kindOf,
@@ -18,10 +17,10 @@ import {
   type MapEntry,
   type Refusal
 } from '../lattice/kinds.ts'
-import { printDot, type Dot } from '../lattice/dot.ts'
-import { expiryOf } from '../lattice/expiry.ts'
+import { printDot } from '../lattice/dot.ts'
+import { expiryOf, shownVersion } from '../lattice/expiry.ts'
 import type { Operation } from '../lattice/operation.ts'
-import { versionOf, winner, type Row } from '../lattice/row.ts'
+import type { Row } from '../lattice/row.ts'
 import type {
   Bytes,
   ChangeResult,
@@ -262,13 +261,6 @@ function resultOf(read: RowRead, value: Uint8Array | undefined, nowMs: number): 
     answers,
     repaired
   }
-}
-
-/** What has expired does not hide the version of what shows in its place. */
-function shownVersion(row: Row, nowMs: number): Dot | undefined {
-  const kind = kindOf(row, nowMs)
-  if (kind !== 'register') return versionOf(row)
-  return winner({ ...row, entries: entriesOf(row, kind, nowMs) })?.dot
 }
 
 function valuesOf(row: Row, nowMs: number): SiblingsResult['values'] {

@@ -7,8 +7,9 @@ import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
 import { HearsayError } from '../errors.ts'
 import { printActor, printDot } from '../lattice/dot.ts'
+import { shownVersion } from '../lattice/expiry.ts'
 import type { Row } from '../lattice/row.ts'
-import { ROW_EMPTY, versionOf } from '../lattice/row.ts'
+import { ROW_EMPTY } from '../lattice/row.ts'
 import { flooredAt, isCounting } from '../lattice/totals.ts'
 import type { ExplainedCopy, ExplainedEntry, Explanation } from '../options.ts'
 import type { Clock } from '../ports.ts'
@@ -66,7 +67,8 @@ export class Explainer {
     const nodes = keeps ? [...owners, membership.id] : owners
     const holdings = await Promise.all(nodes.map(node => this.#ask(node, request)))
     request.signal?.throwIfAborted()
-    const verdict = judge(holdings.map(rowOf), clock.wallMs())
+    const unknown = holdings.filter(isUnknown).length
+    const verdict = judge(holdings.map(rowOf), clock.wallMs(), unknown)
     return {
       key: request.key,
       slot: place.slot,
@@ -131,7 +133,7 @@ export class Explainer {
     const behind = !counts || isBehind
     const told = { ...base, answer: answerOf(holding), hintedFor, aside, matched, behind }
     if (row === undefined) return told
-    const version = versionOf(row)
+    const version = shownVersion(row, this.#components.clock.wallMs())
     const digest = hex(replica.rows.encode(key, row).digest)
     return {
       ...told,
@@ -164,6 +166,10 @@ type Described = Pick<ExplainedCopy, 'context' | 'totals' | 'entries'>
 
 function rowOf(holding: Holding | Error): Row {
   return holding instanceof Error ? ROW_EMPTY : (holding.row ?? ROW_EMPTY)
+}
+
+function isUnknown(holding: Holding | Error): boolean {
+  return !(holding instanceof Error) && !holding.counts
 }
 
 function answerOf({ counts, row }: Holding): 'row' | 'absent' | 'unknown' {
