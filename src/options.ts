@@ -85,7 +85,8 @@ export interface HearsayNode extends AsyncDisposable {
   ): Promise<[field: Uint8Array, value: Uint8Array][] | undefined>
   /**
    * Where the key lives, what each owner holds of it, and which version wins and why. Asks every owner,
-   * and neither repairs nor changes anything. An owner that cannot be asked is told as `failed`.
+   * and every other member that is alive for the hints that it keeps; neither repairs nor changes
+   * anything. An owner that cannot be asked is told as `failed`.
    */
   explain(key: Bytes, options?: Pick<RequestOptions, 'timeoutMs' | 'signal'>): Promise<Explanation>
   /** What lost to concurrent writes at this node, the newest first; at most 1,000 are kept. */

@@ -266,7 +266,7 @@ export interface Explanation {
   readonly kind: Kind | undefined
   /** Why it is so, in a sentence or two. */
   readonly why: string
-  /** One an owner; and the node that was asked, where it owns nothing of the key and keeps hints of it. */
+  /** One an owner; and one of each other member that is alive, answers, and keeps hints of the key. */
   readonly copies: readonly ExplainedCopy[]
 }
 

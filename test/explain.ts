@@ -227,6 +227,35 @@ t.test('explaining a key', async t => {
     t.match(explanationText(said, 0), /n3 \(this node, no owner\) {2}alive, row/)
   })
 
+  t.test('asks every member for hints, and tells of those that keep one', async t => {
+    const world = await formWorld({ nodes: 5 })
+    const key = keyWhere(world, 3, owners => !owners.includes(3) && !owners.includes(4))
+    for (const host of [0, 1, 2]) cut(world, host, 3)
+    await runUntil(world, () => isDown(world, 3).length === 3)
+    const { version } = await world.until(world.node(3).put(key, 'v', { level: 'any' }))
+    await world.until(world.node(3).pause('hints'))
+    world.fabric.mendAll()
+    await runUntil(world, () => [0, 3, 4].every(host => isDown(world, host).length === 0))
+    for (const host of [0, 3, 4]) {
+      const said = await explain(world, host, key)
+      t.match(said, { version, kind: 'register' })
+      const names = said.copies.map(({ node }) => node as string)
+      t.same(names.sort(), ['n0', 'n1', 'n2', 'n3'], `asked at ${host}`)
+      const copy = said.copies.find(({ node }) => node === 'n3')
+      t.match(copy, { owner: false, self: host === 3, answer: 'row', version })
+      t.same([...(copy?.hintedFor ?? [])].sort(), ['n0', 'n1', 'n2'])
+    }
+    await world.until(world.node(3).resume('hints'))
+    await runUntil(world, () => world.node(3).status().hints.length === 0)
+    const said = await explain(world, 0, key)
+    t.same(
+      said.copies.map(({ owner }) => owner),
+      [true, true, true],
+      'none keeps one any more'
+    )
+    t.same(world.fabric.bugs, [])
+  })
+
   t.test('tells what waits for its time', async t => {
     const world = await formWorld()
     world.host(0).clock.jump(100_000)

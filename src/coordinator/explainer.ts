@@ -1,7 +1,8 @@
 /**
  * Tells all there is to know of one key: who owns it, what each owner holds, and who wins and why.
  * Asks every owner, changes nothing, and repairs nothing; an owner that cannot be asked is told as
- * such. It also answers the questions of others.
+ * such. Of other members those that are alive are asked too, and told where they keep a hint of the key:
+ * at level `any` that may be all there is of a write. It also answers the questions of others.
  */
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
@@ -9,7 +10,7 @@ import { HearsayError } from '../errors.ts'
 import { printActor, printDot } from '../lattice/dot.ts'
 import { shownVersion } from '../lattice/expiry.ts'
 import type { Row } from '../lattice/row.ts'
-import { ROW_EMPTY } from '../lattice/row.ts'
+import { join, ROW_EMPTY } from '../lattice/row.ts'
 import { flooredAt, isCounting } from '../lattice/totals.ts'
 import type { ExplainedCopy, ExplainedEntry, Explanation } from '../options.ts'
 import type { Clock } from '../ports.ts'
@@ -59,14 +60,15 @@ export class Explainer {
 
   async explain(request: ExplainRequest): Promise<Explanation> {
     request.signal?.throwIfAborted()
-    const { membership, replica, clock, hintedFor } = this.#components
+    const { membership, replica, clock } = this.#components
     const place = replica.rows.locate(request.key)
     const { current, next } = membership.view.ownersOf(place.slot)
     const owners = allOwners({ current, next })
-    const keeps = !owners.includes(membership.id) && hintedFor(request.key).length > 0
-    const nodes = keeps ? [...owners, membership.id] : owners
-    const holdings = await Promise.all(nodes.map(node => this.#ask(node, request)))
+    const asked = [...owners, ...this.#keepers(owners)]
+    const answers = await Promise.all(asked.map(node => this.#ask(node, request)))
     request.signal?.throwIfAborted()
+    const isTold = (_: unknown, i: number) => i < owners.length || isKept(answers[i])
+    const [nodes, holdings] = [asked.filter(isTold), answers.filter(isTold)]
     const unknown = holdings.filter(isUnknown).length
     const verdict = judge(holdings.map(rowOf), clock.wallMs(), unknown)
     return {
@@ -86,6 +88,14 @@ export class Explainer {
         })
       )
     }
+  }
+
+  /** Those that may keep hints for the owners: a member that is not alive could not say. */
+  #keepers(owners: readonly NodeId[]): readonly NodeId[] {
+    const { membership, liveness } = this.#components
+    return [membership.id, ...membership.peers].filter(
+      node => !owners.includes(node) && liveness.opinion(node) === 'alive'
+    )
   }
 
   /** What the node holds, or why that is not known. */
@@ -108,11 +118,15 @@ export class Explainer {
   }
 
   #holding(key: Uint8Array): Holding {
-    const { replica, hintedFor, carried, matched } = this.#components
+    const { membership, replica, hintedFor, carried, matched } = this.#components
     const place = replica.rows.locate(key)
+    const isOwner = allOwners(membership.view.ownersOf(place.slot)).includes(membership.id)
+    const held = replica.rows.read(place)?.row
+    const kept = carried(key)
     return {
       counts: replica.read(key).answer !== 'unknown',
-      row: replica.rows.read(place)?.row ?? carried(key),
+      // What one that owned it once still holds, and what it keeps for the owners, are both handed over.
+      row: held && kept && !isOwner ? join(held, kept) : (held ?? kept),
       hintedFor: hintedFor(key),
       aside: replica.quarantine.reasonFor(place.id),
       matched: matched(slotOf(key))
@@ -166,6 +180,11 @@ type Described = Pick<ExplainedCopy, 'context' | 'totals' | 'entries'>
 
 function rowOf(holding: Holding | Error): Row {
   return holding instanceof Error ? ROW_EMPTY : (holding.row ?? ROW_EMPTY)
+}
+
+/** What one that owned it once holds without a hint counts for nothing. */
+function isKept(holding: Holding | Error | undefined): boolean {
+  return holding !== undefined && !(holding instanceof Error) && holding.hintedFor.length > 0
 }
 
 function isUnknown(holding: Holding | Error): boolean {
