@@ -129,6 +129,15 @@ t.test('a repair that is aborted rejects, and what it told is done', async t => 
   t.match(await world.until(world.node(2).repair()), [{ equal: true }, { equal: true }])
 })
 
+t.test(
+  'a repair that was given up before it began rejects, also where there is no peer',
+  async t => {
+    const world = await formWorld({ nodes: 1 })
+    const signal = AbortSignal.abort(new Error('enough'))
+    await t.rejects(world.until(world.node(0).repair({ signal })), { message: 'enough' })
+  }
+)
+
 t.test('an aborted repair has told of every row that it moved, to the last', async t => {
   for (const [by, other] of [
     [2, 0],

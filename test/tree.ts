@@ -5,6 +5,7 @@ import { mapText, treeText } from '../src/fronts/cli/tree.ts'
 import { depthFor } from '../src/digest/limits.ts'
 import { slotOf } from '../src/ring/slot.ts'
 import { utf8 } from '../src/util/bytes.ts'
+import type { NodeId } from '../src/util/node-id.ts'
 import { decodeShownRoots, decodeShownTree, decodeTreeRequest } from '../src/wire/tree.ts'
 import { cut, formWorld, runUntil } from './fixtures/engine-world.ts'
 
@@ -65,6 +66,29 @@ t.test('two nodes that differ', async t => {
     await t.rejects(one.slots({ peer: 'nobody' as never }), { code: 'ERR_ARGUMENT' })
   })
   t.same(world.fabric.bugs, [])
+})
+
+t.test('a look that is given up rejects with the reason of its signal', async t => {
+  const world = await formWorld()
+  const [node, peer] = [world.node(0), world.node(1).id]
+  const given = { message: 'changed my mind' }
+  const signal = AbortSignal.abort(new Error(given.message))
+  for (const options of [{ signal }, { peer, signal }]) {
+    await t.rejects(world.until(node.slots(options)), given)
+    await t.rejects(world.until(node.tree(1, options)), given)
+  }
+  cut(world, 0, 1)
+  const looks: ((options: { peer: NodeId; signal: AbortSignal }) => Promise<unknown>)[] = [
+    options => node.slots(options),
+    options => node.tree(1, options)
+  ]
+  for (const look of looks) {
+    const stop = new AbortController()
+    const waiting = t.rejects(look({ peer, signal: stop.signal }), given, 'also while it waits')
+    await world.run(20)
+    stop.abort(new Error(given.message))
+    await world.until(waiting)
+  }
 })
 
 t.test('bytes that are no tree are not read as one', async t => {

@@ -33,6 +33,7 @@ export class ByHand {
   async run(options: RepairOptions): Promise<readonly ExchangeReport[]> {
     const { clock } = this.#components
     const { now, signal, onProgress } = options
+    signal?.throwIfAborted()
     const beganMs = clock.monoMs()
     const { peers, away } = this.#peers(options.peer)
     const reports: ExchangeReport[] = []

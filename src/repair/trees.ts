@@ -40,6 +40,7 @@ export class Trees {
 
   /** The tree of one slot; beside a peer's, both folded to the shallower of the two. */
   async slot(slot: number, peer?: NodeId, signal?: AbortSignal): Promise<SlotTree> {
+    signal?.throwIfAborted()
     const { forest } = this.#components
     const depth = Math.min(forest.depth(slot), SHOWN_DEPTH_MAX)
     if (peer === undefined) return treeOf(slot, this.#tree(slot, depth))
@@ -51,6 +52,7 @@ export class Trees {
 
   /** How many rows every slot has; beside a peer, which of the slots that both own differ. */
   async map(peer?: NodeId, signal?: AbortSignal): Promise<SlotMap> {
+    signal?.throwIfAborted()
     const own = this.#roots()
     const rows = [...own.rows]
     if (peer === undefined) return { rows, differing: undefined }
@@ -62,9 +64,15 @@ export class Trees {
     return { rows, differing: Array.from({ length: SLOTS }, (_, slot) => slot).filter(differs) }
   }
 
-  #ask(peer: NodeId, body: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+  async #ask(peer: NodeId, body: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
     const options = { deadlineMs: DEADLINE_MS, signal }
-    return this.#components.membership.ask(peer, 'tree', body, options)
+    try {
+      return await this.#components.membership.ask(peer, 'tree', body, options)
+    } catch (error) {
+      // The network says only that it was given up.
+      signal?.throwIfAborted()
+      throw error
+    }
   }
 
   #answer(from: NodeId, body: Uint8Array): Uint8Array {
