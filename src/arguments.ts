@@ -3,6 +3,7 @@ import { HearsayError } from './errors.ts'
 import type { NodeOptions, ReadRepairMode } from './options.ts'
 import type { Durability } from './ports.ts'
 import { parseLevel } from './quorum/level.ts'
+import { shown } from './util/shown.ts'
 
 const nodeOptions = [
   'path',
@@ -35,12 +36,12 @@ export function checkNodeOptions(options: unknown): asserts options is NodeOptio
 
 export function checkDurability(durability: unknown): asserts durability is Durability {
   if (durability === 'commit' || durability === 'flush') return
-  throw wrong('durability', `'commit' or 'flush', not ${JSON.stringify(durability)}`)
+  throw wrong('durability', `'commit' or 'flush', not ${shown(durability)}`)
 }
 
 export function checkReadRepair(mode: unknown): asserts mode is ReadRepairMode {
   if (mode === 'blocking' || mode === 'async' || mode === 'off') return
-  throw wrong('readRepair', `'blocking', 'async' or 'off', not ${JSON.stringify(mode)}`)
+  throw wrong('readRepair', `'blocking', 'async' or 'off', not ${shown(mode)}`)
 }
 
 export function checkNames(call: string, options: unknown, names: readonly string[]): void {
@@ -66,8 +67,17 @@ export function checkSignal(signal: unknown): asserts signal is AbortSignal | un
   throw wrong('signal', 'an AbortSignal (of a controller, its .signal)')
 }
 
+/** Options of a task that is asked for by hand: those in `names`, and those checked here are of their type. */
+export function checkWork(call: string, options: unknown, names: readonly string[]): void {
+  checkNames(call, options, names)
+  const { signal, now, onProgress } = options as Record<string, unknown>
+  checkSignal(signal)
+  if (now !== undefined) checkFlag('now', now)
+  if (onProgress !== undefined) checkFunction('onProgress', onProgress)
+}
+
 function isTexts(value: unknown): boolean {
-  return Array.isArray(value) && value.every(item => typeof item === 'string')
+  return Array.isArray(value) && Array.from<unknown>(value).every(item => typeof item === 'string')
 }
 
 function wrong(name: string, what: string): HearsayError {

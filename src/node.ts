@@ -3,7 +3,7 @@
  * it does is engine.ts.
  */
 import type { Data } from './coordinator/data.ts'
-import { checkFunction, checkNames } from './arguments.ts'
+import { checkFunction, checkNames, checkWork } from './arguments.ts'
 import { checkKey, DEFAULTS, explainRequestOf, settleRequestOf } from './coordinator/request.ts'
 import { SLOTS } from './digest/forest.ts'
 import { Engine, type EngineComponents, type EngineInit } from './engine.ts'
@@ -42,6 +42,7 @@ import type { ScrubOptions } from './repair/scrub.ts'
 import { CONFLICTS_MAX } from './replica/conflicts.ts'
 import { hex } from './util/bytes.ts'
 import type { NodeId } from './util/node-id.ts'
+import { shown } from './util/shown.ts'
 import { everyStep } from './util/steps.ts'
 
 export interface NodeInit extends Omit<EngineInit, 'defaults'> {
@@ -195,14 +196,17 @@ export class Node implements HearsayNode {
     checkNames('conflicts', options, ['limit'])
     const { limit = CONFLICTS_MAX } = options
     if (!Number.isInteger(limit) || limit < 1) {
-      throw new HearsayError('ERR_ARGUMENT', `limit is a whole number from 1 on, not ${limit}.`)
+      throw new HearsayError(
+        'ERR_ARGUMENT',
+        `limit is a whole number from 1 on, not ${shown(limit)}.`
+      )
     }
     return this.#engine.replica.conflicts.list(limit)
   }
 
   on(event: 'conflict', listener: (conflict: Conflict) => void): () => void {
     if (event !== 'conflict') {
-      throw new HearsayError('ERR_ARGUMENT', `There is no event ${String(event)}; use conflict.`)
+      throw new HearsayError('ERR_ARGUMENT', `There is no event ${shown(event)}; use conflict.`)
     }
     checkFunction('The listener', listener)
     this.#assertOpen()
@@ -264,7 +268,7 @@ export class Node implements HearsayNode {
 
   async repair(options: RepairOptions = {}): Promise<readonly ExchangeReport[]> {
     this.#assertOpen()
-    checkNames('repair', options, ['peer', 'now', 'signal', 'onProgress'])
+    checkWork('repair', options, ['peer', 'now', 'signal', 'onProgress'])
     this.#peer(options.peer)
     return this.#engine.byHand.run(options)
   }
@@ -274,15 +278,17 @@ export class Node implements HearsayNode {
     return this.#engine.settling.settle(settleRequestOf(options), options.signal)
   }
 
-  async sync({ signal }: { signal?: AbortSignal } = {}): Promise<ClusterSync> {
+  async sync(options: { signal?: AbortSignal } = {}): Promise<ClusterSync> {
     this.#assertOpen()
-    const { all, nodes } = await this.#engine.settling.cluster(signal)
+    checkWork('sync', options, ['signal'])
+    const { all, nodes } = await this.#engine.settling.cluster(options.signal)
     const silent = this.#engine.membership.peers.filter(peer => !nodes.has(peer))
     return { ...all, nodes: [...nodes].map(([node, sync]) => ({ node, ...sync })), silent }
   }
 
   async slots(options: { peer?: NodeId; signal?: AbortSignal } = {}): Promise<SlotMap> {
     this.#assertOpen()
+    checkWork('slots', options, ['peer', 'signal'])
     return this.#engine.trees.map(this.#peer(options.peer), options.signal)
   }
 
@@ -291,13 +297,14 @@ export class Node implements HearsayNode {
     options: { peer?: NodeId; signal?: AbortSignal } = {}
   ): Promise<SlotTree> {
     this.#assertOpen()
+    checkWork('tree', options, ['peer', 'signal'])
     if (!Number.isInteger(slot) || slot < 0 || slot >= SLOTS) throw unknownSlot(slot)
     return this.#engine.trees.slot(slot, this.#peer(options.peer), options.signal)
   }
 
   async scrub(options: ScrubOptions = {}): Promise<ScrubReport> {
     this.#assertOpen()
-    checkNames('scrub', options, ['signal', 'onProgress'])
+    checkWork('scrub', options, ['signal', 'onProgress'])
     return this.#engine.scrub.run(options)
   }
 
@@ -374,7 +381,7 @@ export class Node implements HearsayNode {
     if (isBackgroundTask(task)) return
     throw new HearsayError(
       'ERR_ARGUMENT',
-      `There is no background task ${JSON.stringify(task)}; use hints, anti-entropy or scrub.`
+      `There is no background task ${shown(task)}; use hints, anti-entropy or scrub.`
     )
   }
 }
@@ -384,9 +391,12 @@ function closedError(): HearsayError {
 }
 
 function unknownSlot(slot: number): HearsayError {
-  return new HearsayError('ERR_ARGUMENT', `There is no slot ${slot}; use 0 to ${SLOTS - 1}.`)
+  return new HearsayError('ERR_ARGUMENT', `There is no slot ${shown(slot)}; use 0 to ${SLOTS - 1}.`)
 }
 
 function unknownPeer(peer: NodeId): HearsayError {
-  return new HearsayError('ERR_ARGUMENT', `There is no other member ${peer}; see the status.`)
+  return new HearsayError(
+    'ERR_ARGUMENT',
+    `There is no other member ${shown(peer)}; see the status.`
+  )
 }

@@ -356,6 +356,8 @@ t.test('bad input changes nothing and is told with the key and the rule', async 
   await node.increment('counter')
   const { context } = await node.read('other', { siblings: true })
   const long = 'k'.repeat(200)
+  const holed = [, 'a'] as string[]
+  const sign = Symbol('s') as unknown as number
   await node.setAdd(long, 'a')
   await node.setAdd('\u0000\u202e"', 'a')
   await node.put('marked', '\ufeff5')
@@ -407,6 +409,15 @@ t.test('bad input changes nothing and is told with the key and the rule', async 
     [() => node.setAdd('set', []), /^ERR_ARGUMENT: Name at least one member/],
     [() => node.setAdd('set', [7 as unknown as string]), /^ERR_ARGUMENT: A member is/],
     [() => node.setAdd('set', {} as string), /^ERR_ARGUMENT: members have to be/],
+    [() => node.setAdd('set', holed), /^ERR_ARGUMENT: A member is .* not undefined/],
+    [() => node.setRemove('set', holed), /^ERR_ARGUMENT: A member is .* not undefined/],
+    [() => node.mapDelete('map', holed), /^ERR_ARGUMENT: A field is .* not undefined/],
+    [() => node.setHas('set', ['a', 'b'] as never), /^ERR_ARGUMENT: A member is .* not object/],
+    [() => node.mapGet('map', ['a', 'b'] as never), /^ERR_ARGUMENT: A field is .* not object/],
+    [() => node.setHas('set', new Uint8Array(ROW_BYTES_MAX + 1)), /^ERR_ROW_SIZE: .*"set"/],
+    [() => node.put('text', 'v', { expiresAt: sign }), /^ERR_ARGUMENT: expiresAt .*Symbol\(s\)/],
+    [() => node.put('text', 'v', { ttlMs: sign }), /^ERR_ARGUMENT: ttlMs .*Symbol\(s\)/],
+    [() => node.expire('text', sign), /^ERR_ARGUMENT: ttlMs .*Symbol\(s\)/],
     [() => node.setAdd('set', Array(16_385).fill('a')), /^ERR_ARGUMENT: .*16384/],
     [() => node.mapSet('map', {}), /^ERR_ARGUMENT: Name at least one field/],
     [() => node.mapSet('map', 'ab' as unknown as Record<string, string>), /^ERR_ARGUMENT: Fields/],

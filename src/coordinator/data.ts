@@ -41,7 +41,7 @@ import { nameOf } from '../util/bytes.ts'
 import type { Written } from '../wire/forward.ts'
 import { ContextTokens } from './context-tokens.ts'
 import type { Coordinator } from './coordinator.ts'
-import { checkBy, checkExpiry, checkFields, checkItems, instantAfter } from './items.ts'
+import { checkBy, checkExpiry, checkFields, checkItem, checkItems, instantAfter } from './items.ts'
 import type { Reader, RowRead } from './reader.ts'
 import { checkKey, checkRequest, checkValue, requestOf } from './request.ts'
 
@@ -145,7 +145,7 @@ export class Data {
   }
 
   async setHas(key: Bytes, given: Bytes, options: ReadOptions): Promise<boolean> {
-    const [member] = checkItems(checkKey(key), 'member', given) as [Uint8Array]
+    const member = checkItem(checkKey(key), 'member', given)
     return this.#reading(
       key,
       options,
@@ -170,7 +170,7 @@ export class Data {
   }
 
   async mapGet(key: Bytes, given: Bytes, options: ReadOptions): Promise<Uint8Array | undefined> {
-    const [field] = checkItems(checkKey(key), 'field', given) as [Uint8Array]
+    const field = checkItem(checkKey(key), 'field', given)
     const value = await this.#reading(
       key,
       options,

@@ -4,6 +4,7 @@ import { isInRange } from '../lattice/kinds.ts'
 import { OPERATION_ITEMS_MAX, type Pair } from '../lattice/operation.ts'
 import type { Bytes, ExpiryOptions, Fields } from '../options.ts'
 import { printKey, ROW_BYTES_MAX, rowSizeError } from '../replica/refusals.ts'
+import { shown } from '../util/shown.ts'
 import { bytesOf } from './request.ts'
 
 /** The last instant that JavaScript's dates know. */
@@ -19,10 +20,18 @@ export function checkItems(
   if (!isOne && !Array.isArray(given)) {
     throw argument(`${what}s have to be a list of strings or Uint8Arrays, or one of them.`)
   }
-  const items = (isOne ? [given] : (given as Bytes[])).map(item => bytesOf(what, item))
+  // Unlike map, this does not pass over the holes of a list.
+  const items = Array.from(isOne ? [given] : (given as Bytes[]), item => bytesOf(what, item))
   checkCount(what, items.length)
   checkSize(key, items)
   return items
+}
+
+/** A copy of the only one that is asked for. */
+export function checkItem(key: Uint8Array, what: string, given: Bytes): Uint8Array {
+  const item = bytesOf(what, given)
+  checkSize(key, [item])
+  return item
 }
 
 /** Copies, from an object or from pairs. */
@@ -61,7 +70,7 @@ export function checkExpiry(
   if (expiresAt === undefined) return {}
   if (isInstant(expiresAt)) return { expiresAt }
   throw argument(
-    `expiresAt is a whole number of milliseconds since 1970, at most ${INSTANT_MS_MAX}, not ${expiresAt}.`
+    `expiresAt is a whole number of milliseconds since 1970, at most ${INSTANT_MS_MAX}, not ${shown(expiresAt)}.`
   )
 }
 
@@ -69,7 +78,7 @@ export function instantAfter(ttlMs: number, nowMs: number): number {
   const instant = typeof ttlMs === 'number' && ttlMs > 0 ? nowMs + Math.ceil(ttlMs) : NaN
   if (isInstant(instant)) return instant
   throw argument(
-    `ttlMs is a number of milliseconds above 0 that ends before ${INSTANT_MS_MAX}, not ${ttlMs}.`
+    `ttlMs is a number of milliseconds above 0 that ends before ${INSTANT_MS_MAX}, not ${shown(ttlMs)}.`
   )
 }
 

@@ -15,6 +15,7 @@ import { ROW_BYTES_MAX, rowSizeError } from '../replica/refusals.ts'
 import { KEY_BYTES_MAX } from '../ring/row-key.ts'
 import { slotOf, SLOTS } from '../ring/slot.ts'
 import { utf8 } from '../util/bytes.ts'
+import { shown } from '../util/shown.ts'
 import type { SettleRequest } from '../wire/settle.ts'
 
 const requestOptions = ['level', 'timeoutMs', 'signal']
@@ -84,7 +85,7 @@ export function requestOf(
   checkRequest(`A ${verb}`, verb, options)
   const { durability = defaults.durability, readRepair = defaults.readRepair } = options
   const { timeoutMs = TIMEOUT_MS, signal } = options
-  const level = options.level ?? (verb === 'read' ? defaults.readLevel : defaults.writeLevel)
+  const { level = verb === 'read' ? defaults.readLevel : defaults.writeLevel } = options
   checkSignal(signal)
   checkDurability(durability)
   checkReadRepair(readRepair)
@@ -120,12 +121,9 @@ export function settleRequestOf(options: SettleOptions): SettleRequest {
     throw new HearsayError('ERR_ARGUMENT', 'keys has to be a list of keys.')
   }
   const every = Array.from({ length: SLOTS }, (_, slot) => slot)
-  const slots = keys === undefined ? every : [...new Set(keys.map(key => slotOf(checkKey(key))))]
+  const slots =
+    keys === undefined ? every : [...new Set(Array.from(keys, key => slotOf(checkKey(key))))]
   return { slots, level: parseLevel(level), timeoutMs: Math.ceil(timeoutMs) }
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
 
 function checkTimeout(timeoutMs: number): void {

@@ -6,6 +6,7 @@
  * no owner can be reached, a hint that is durable.
  */
 import { HearsayError } from '../errors.ts'
+import { shown } from '../util/shown.ts'
 
 const words = ['one', 'two', 'three', 'quorum', 'all', 'any'] as const
 
@@ -24,7 +25,7 @@ export function parseLevel(text: string | number): Level {
   if (level !== undefined) return level
   throw new HearsayError(
     'ERR_LEVEL',
-    `There is no level ${typeof text === 'string' ? JSON.stringify(text) : String(text)}; use ${words.join(', ')} or a whole number from 1 to 9999.`
+    `There is no level ${shown(text)}; use ${words.join(', ')} or a whole number from 1 to 9999.`
   )
 }
 
