@@ -66,6 +66,31 @@ t.test('a conflict', async t => {
     t.equal(parts.replica.conflicts.size, 2)
   })
 
+  t.test('is noted again when more increments lose, and not when one is replaced', async t => {
+    const parts = await openReplica()
+    const k = utf8('k')
+    const notes = () => parts.replica.conflicts.list(10).map(({ value }) => text(value!))
+    const increment = (by: bigint, at: Dot) => {
+      const made = mutate(ROW_EMPTY, { do: 'increment', by }, at, NOON)
+      if (isRefusal(made)) throw new Error('it was refused')
+      return made.delta
+    }
+    const [five, seven] = [increment(5n, dot(1, 1)), increment(7n, dot(2, 2))]
+    await parts.replica.apply(k, 'delta', encodeDelta(five))
+    await put(parts, 'k', 'text', dot(3, 9))
+    t.same(notes(), ['5'])
+    await parts.replica.apply(k, 'delta', encodeDelta(seven))
+    t.same(notes(), ['12', '5'], 'all that lost, the newest note first')
+    for (const each of [five, seven]) await parts.replica.apply(k, 'delta', encodeDelta(each))
+    await put(parts, 'k', 'other', dot(4, 3))
+    t.same(notes(), ['other', '12', '5'])
+    const counted = joinDelta(ROW_EMPTY, five)
+    const replaced = joinDelta(counted, assign(counted, utf8('other'), dot(1, 4)))
+    await parts.replica.apply(k, 'row', encodeRow(replaced))
+    t.same(notes(), ['other', '12', '5'], 'a sum that is less has lost nothing more')
+    t.equal(parts.meter.totals()['conflicts.other-kind'], 2)
+  })
+
   t.test('is none where a write has seen the other, or says the same', async t => {
     const parts = await openReplica()
     const first = joinDelta(ROW_EMPTY, assign(ROW_EMPTY, utf8('a'), dot(1, 1)))

@@ -8,7 +8,7 @@ import { equal, nameOf, utf8 } from '../util/bytes.ts'
 import type { Dot } from './dot.ts'
 import { entriesOf, fieldsOf, kindOf, type Kind } from './kinds.ts'
 import { NOTHING_EXPIRED_MS, versionOf, winner, type Entry, type Row } from './row.ts'
-import { newestIncrement, sumAt } from './totals.ts'
+import { hasNewer, newestIncrement, sumAt } from './totals.ts'
 
 export interface Loser {
   readonly reason: 'concurrent' | 'other-kind' | 'overflow'
@@ -39,8 +39,11 @@ export function losersOf(row: Row): readonly Loser[] {
 export function newLosers(before: Row, after: Row): readonly Loser[] {
   const losers = losersOf(after)
   if (losers.length === 0) return losers
+  // Together they are one loser, and there may be more of them than had lost before.
+  const hasMore = hasNewer(before.totals, after.totals, NOTHING_EXPIRED_MS)
   const known = new Map<string, Loser[]>()
   for (const loser of losersOf(before)) {
+    if (loser.ofIncrements && hasMore) continue
     const name = nameOfLoser(loser)
     const alike = known.get(name)
     if (alike === undefined) known.set(name, [loser])

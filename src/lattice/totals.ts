@@ -93,6 +93,18 @@ export function newestIncrement(totals: readonly Total[], nowMs: number): Dot | 
   return newest
 }
 
+/** Whether `after` has an increment that counts and that `before` has not seen. */
+export function hasNewer(
+  before: readonly Total[],
+  after: readonly Total[],
+  nowMs: number
+): boolean {
+  const times = new Map(before.map(({ actor, total }) => [actor, total.time]))
+  return after.some(
+    each => isCounting(each, nowMs) && each.total.time > (times.get(each.actor) ?? TIME_ZERO)
+  )
+}
+
 /**
  * The totals with all that they hold replaced. Also those that hold nothing here any more: where the
  * write arrives, what replaced them may be missing.

@@ -12,7 +12,7 @@ export const explainCommand: Command = {
   name: 'explain',
   arguments: ['KEY'],
   summary: 'Show who owns a key, what each owner holds of it, and which version wins and why',
-  notes: ['It asks every owner and repairs nothing.'],
+  notes: ['It asks every owner, and other members for hints, and repairs nothing.'],
   options: [dataOption, jsonOption],
   run: explain
 }
