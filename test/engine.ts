@@ -1547,6 +1547,20 @@ t.test('a delete', async t => {
     t.equal((await catchUp.before({ ...write, timeoutMs: 12 })).timeoutMs, 1)
   })
 
+  t.test('that ran out of time after its look tells all the time that it had', async t => {
+    const world = await formWorld()
+    await world.until(world.node(0).put('k', 'v', { level: 'all' }))
+    const before = storedAt(world, 0, 'k')
+    const erase = world.node(0).delete('k', { level: 'all', timeoutMs: 300 })
+    const ended = erase.catch((error: unknown) => error)
+    await runUntil(world, () => storedAt(world, 0, 'k') !== before, 300, 1)
+    world.fabric.cut(1, 0)
+    world.fabric.cut(2, 0)
+    const error = await world.until(ended)
+    t.ok(error instanceof TimeoutError)
+    t.match(error, { needed: 3, acknowledged: ['n0'], timeoutMs: 300 })
+  })
+
   t.test('at a level of one does not wait for others', async t => {
     const world = await missing()
     cut(world, 0, 2)

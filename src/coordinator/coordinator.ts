@@ -88,7 +88,7 @@ export class Coordinator {
     const request = await catchUp.before(write, signal)
     // That took a while, in which this may have ceased to be its place.
     if (request !== write && !this.#coordinates(write.key)) throw notWhole(write.key)
-    return writer.write({ ...request, signal })
+    return writer.write({ ...request, givenMs: write.timeoutMs, signal })
   }
 
   async #forwarded(from: NodeId, body: Uint8Array): Promise<Uint8Array> {

@@ -47,6 +47,8 @@ export interface WriteRequest {
   readonly level: Level
   readonly flush: boolean
   readonly timeoutMs: number
+  /** What the caller gave, where some of it has passed before: an error tells this. */
+  readonly givenMs?: number
   readonly signal?: AbortSignal | undefined
 }
 
@@ -87,11 +89,11 @@ class Round {
 
   async run(): Promise<Written> {
     const { clock, timers } = this.#components
-    const { timeoutMs, signal } = this.#request
+    const { timeoutMs, givenMs = timeoutMs, signal } = this.#request
     const end = clock.monoMs() + timeoutMs
     const onTimeout = () => {
       const { needed, acknowledged } = this.#tally.shortest
-      throw new TimeoutError('write', needed, acknowledged, timeoutMs)
+      throw new TimeoutError('write', needed, acknowledged, givenMs)
     }
     const { delta, number } = await within(timers, this.#write(), { timeoutMs, signal, onTimeout })
     await this.#hintsKept(Math.max(0, end - clock.monoMs()))
