@@ -397,6 +397,6 @@ function unknownSlot(slot: number): HearsayError {
 function unknownPeer(peer: NodeId): HearsayError {
   return new HearsayError(
     'ERR_ARGUMENT',
-    `There is no other member ${shown(peer)}; see the status.`
+    `There is no other member ${String(peer)}; see the status.`
   )
 }
