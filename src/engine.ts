@@ -106,6 +106,7 @@ export class Engine {
   readonly #handoff: Handoff
   readonly #entry: Entry
   readonly #leftovers: Leftovers
+  readonly #recovery: Recovery
   readonly #workers: Workers
 
   constructor(components: EngineComponents, init: EngineInit) {
@@ -137,8 +138,12 @@ export class Engine {
     const busy = () => foreground.busy
     this.antiEntropy = new AntiEntropy({ ...parts, busy }, init.antiEntropy)
     this.#leftovers = new Leftovers({ ...parts, antiEntropy: this.antiEntropy })
-    const recovery = new Recovery({ ...parts, leftovers: this.#leftovers })
-    this.#handoff = new Handoff({ ...parts, antiEntropy: this.antiEntropy, recovery })
+    this.#recovery = new Recovery({ ...parts, leftovers: this.#leftovers })
+    this.#handoff = new Handoff({
+      ...parts,
+      antiEntropy: this.antiEntropy,
+      recovery: this.#recovery
+    })
     this.#entry = new Entry({ ...parts, handoff: this.#handoff }, init)
     const reader = new Reader({ ...parts, fanout })
     const hint = (owner: NodeId, key: Uint8Array) => this.hints.add(owner, key)
@@ -226,7 +231,8 @@ export class Engine {
     const reports = await this.antiEntropy.round(signal)
     await this.#handoff.settle(signal)
     if (this.membership.peers.length === 0) return false
-    return reports.length === 0 || !reports.every(report => report.equal)
+    const waits = this.#recovery.waiting.size > 0
+    return waits || reports.length === 0 || !reports.every(report => report.equal)
   }
 
   async #exchange(signal: AbortSignal): Promise<void> {

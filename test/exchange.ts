@@ -3,7 +3,8 @@ import t from 'tap'
 import {
   READ_BYTES_A_TURN,
   READ_ROWS_A_TURN,
-  ROWS_A_MESSAGE
+  ROWS_A_MESSAGE,
+  SMALL_MESSAGES
 } from '../src/digest/exchange-budget.ts'
 import {
   HASHES_A_MESSAGE,
@@ -119,6 +120,29 @@ t.test('an exchange', async t => {
         if (!complete) throw new Error('it says that something is missing')
         const again = await walk(there, here)
         if (!again.equal || again.roundTrips !== 1) throw new Error('they still find a difference')
+      }),
+      { numRuns: 25 }
+    )
+    t.pass()
+  })
+
+  t.test('that is a gift leaves the other side as any would, and brings nothing back', async t => {
+    await fc.assert(
+      fc.asyncProperty(kinds, fc.boolean(), async (kinds, small) => {
+        const [here, there] = await pairOf(kinds)
+        const [before, other] = [dump(here.store).join(), await pairOf(kinds)]
+        const size = small ? SMALL_MESSAGES : undefined
+        const given = await walk(
+          here,
+          there,
+          { ...(size && { theirSize: size }) },
+          { isGift: true }
+        )
+        await walk(...other)
+        if (dump(here.store).join() !== before) throw new Error('something came back')
+        if (dump(there.store).join() !== dump(other[1].store).join())
+          throw new Error('not all went')
+        if (!given.complete) throw new Error('it says that something is missing')
       }),
       { numRuns: 25 }
     )

@@ -1,17 +1,24 @@
 /** A slot that a node may not hold all of answers "unknown", however it came to be so. */
 import t, { type Test } from 'tap'
+import { Remembered } from '../src/cluster/remembered.ts'
+import { Handoff, type HandoffComponents } from '../src/repair/handoff.ts'
 import { Filling } from '../src/replica/filling.ts'
+import { MemberTable } from '../src/ring/members.ts'
+import { viewOf } from '../src/ring/placement.ts'
 import { MemoryDisk } from '../src/store/memory.ts'
 import {
   copyDisk,
   createReplica,
   openReplica,
   setTo,
+  silent,
   WatchedStore
 } from './fixtures/engine-parts.ts'
 import type { World } from './fixtures/sim/world.ts'
 import { backUp, createWorld, cut, formWorld, mend, runUntil } from './fixtures/engine-world.ts'
 import { text, utf8 } from '../src/util/bytes.ts'
+import type { NodeId } from '../src/util/node-id.ts'
+import { MARK_NONE } from '../src/wire/mark.ts'
 
 const SLOTS = 16_384
 const isUp = (world: World, host: number) => world.host(host).node !== undefined
@@ -98,6 +105,34 @@ t.test('two that join at once do not own what they were never sent', async t => 
     t.equal(text((await world.until(world.node(4).get(key))) as Uint8Array), key)
   }
   t.same(world.fabric.bugs, [])
+})
+
+t.test('the mark of a life before is told until its node has answered to it', async t => {
+  const store = new WatchedStore({ disk: new MemoryDisk() })
+  const open = () =>
+    new Remembered({ store, log: silent, mark: () => MARK_NONE, knows: () => true })
+  const remembered = open()
+  const peer = 'b' as NodeId
+  const told = () => remembered.tell(peer)
+  const mark = (life: number, count: number) => ({ life, count })
+  remembered.see(peer, mark(3, 70))
+  remembered.see(peer, mark(4, 1))
+  t.same(told().yours, mark(3, 70), 'who has begun anew may not know how far it had come')
+  await remembered.save()
+  t.same(open().tell(peer).yours, mark(3, 70), 'after a restart, too')
+  remembered.answered(peer, { mine: MARK_NONE, yours: mark(3, 69) })
+  t.same(told().yours, mark(3, 70), 'it was told less')
+  remembered.see(peer, mark(4, 5))
+  remembered.answered(peer, told())
+  t.same(told().yours, mark(4, 5))
+  remembered.answered(peer, told())
+  t.same(told().yours, mark(4, 5), 'the last one stays')
+  for (let life = 5; life < 50; life++) remembered.see(peer, mark(life, 1))
+  let answers = 0
+  for (; told().yours.life !== 49; answers++) remembered.answered(peer, told())
+  t.ok(answers > 0 && answers < 10, 'a few lives are kept')
+  await remembered.save()
+  t.same(open().tell(peer).yours, mark(49, 1))
 })
 
 t.test('a copy that was rolled back', async t => {
@@ -239,6 +274,60 @@ t.test('a process that died is not taken for a directory that was put back', asy
     t.equal(filling(world, host), 0, `life ${life}, later`)
     await Promise.race([Promise.all(writes), undefined])
   }
+})
+
+t.test('a match from when a peer was only joining proves nothing once it owns', async t => {
+  const table = (state: 'joining' | 'up') =>
+    new MemberTable(
+      ['n', 'q', 'x', 'z'].map(id => ({
+        id: id as NodeId,
+        incarnation: id === 'n' && state === 'up' ? 2n : 1n,
+        state: id === 'n' ? state : 'up',
+        addresses: [],
+        weight: 1,
+        zone: '',
+        actor: 1n
+      }))
+    )
+  const filling = new Filling(new WatchedStore({ disk: new MemoryDisk() }))
+  const listeners: ((report: object) => void)[] = []
+  const views: (() => void)[] = []
+  const membership = {
+    id: 'x' as NodeId,
+    view: viewOf(table('joining'), 3),
+    onView: (listener: () => void) => views.push(listener)
+  }
+  const recovery = { waiting: new Set(), turn: async () => {}, askAgain: async () => {} }
+  const handoff = new Handoff({
+    replica: { filling },
+    membership,
+    liveness: { isAlive: () => true },
+    antiEntropy: { onExchange: (listener: (report: object) => void) => listeners.push(listener) },
+    recovery,
+    timers: {},
+    log: silent
+  } as unknown as HandoffComponents)
+  await filling.begin(Array.from({ length: SLOTS }, (_, slot) => slot))
+  const { next } = membership.view
+  const hasAll = (slot: number) =>
+    ['x', 'n', 'q'].every(id => next.owners(slot).includes(id as NodeId))
+  const slot = Array.from({ length: SLOTS }, (_, slot) => slot).find(hasAll) as number
+  const match = (peer: string) => {
+    const report = { peer, complete: true, generation: filling.generation }
+    for (const listener of listeners) listener(report)
+  }
+  match('n')
+  match('q')
+  await handoff.settle()
+  t.ok(filling.has(slot), 'z was not compared with, and owns it')
+  membership.view = viewOf(table('up'), 3)
+  for (const listener of views) listener()
+  await handoff.settle()
+  t.ok(filling.has(slot), 'n may have got rows of z since it matched')
+  match('n')
+  match('q')
+  await handoff.settle()
+  t.notOk(filling.has(slot))
 })
 
 t.test('what a disk refused to keep of it is kept with the next that begins', async t => {

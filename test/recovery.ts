@@ -7,12 +7,9 @@ import { SLOTS } from '../src/digest/limits.ts'
 import { Filling } from '../src/replica/filling.ts'
 import { MemoryDisk } from '../src/store/memory.ts'
 import { text, utf8 } from '../src/util/bytes.ts'
-import {
-  decodeRecover,
-  decodeRecovered,
-  encodeRecover,
-  encodeRecovered
-} from '../src/wire/recover.ts'
+import { pack } from '../src/util/msgpack.ts'
+import type { NodeId } from '../src/util/node-id.ts'
+import { decodeSlots, encodeSlots } from '../src/wire/slots.ts'
 import {
   backUp,
   createWorld,
@@ -23,6 +20,7 @@ import {
   storedAt
 } from './fixtures/engine-world.ts'
 import { WatchedStore } from './fixtures/engine-parts.ts'
+import { ownership, readKeyed, rowsOf } from './fixtures/sim/inspect.ts'
 import type { World } from './fixtures/sim/world.ts'
 
 const asked = (world: World) => world.fabric.delivered.get('request:recover') ?? 0
@@ -125,6 +123,125 @@ t.test('an owner that lost its disk', async t => {
   })
 })
 
+/** The bit of a row of that key on the disk of a host. */
+function flip(world: World, host: number, key: string): void {
+  const pairs = world.host(host).disk.pairs('rows')
+  const at = pairs.findIndex(([id, value]) => readKeyed(id, value)?.key === key)
+  world.flip(host, (at + 0.5) / pairs.length, 0.9)
+}
+
+t.test('what is given by one that owns the slot no more', async t => {
+  t.test('does not make up for a damaged row, whose later versions it never had', async t => {
+    for (const deletes of [false, true]) {
+      const { world, key } = await handedOver()
+      const node = world.node(0)
+      if (deletes) await world.until(node.delete(key))
+      else await world.until(node.put(key, 'v2'))
+      flip(world, 3, key)
+      for (let i = 0; i < 5; i++) {
+        const answer = world.node(0).get(key, { timeoutMs: 1_000 })
+        await t.rejects(world.until(answer), { code: 'ERR_QUORUM' })
+        await world.run(2_000)
+      }
+      t.equal(world.host(3).disk.pairs('quarantine').length, 1)
+    }
+  })
+
+  t.test('is all that is sent: nobody is given rows of slots that are not its own', async t => {
+    const { world, key, holder } = await handedOver()
+    for (let i = 0; i < 50; i++) await world.until(world.node(0).put(`{${key}}${i}`, 'x'))
+    await world.until(world.node(0).put(key, 'later'))
+    const before = rowsOf(world.host(holder).disk)
+    world.crash(3)
+    world.start(3)
+    await runUntil(world, () => isUp(world, 3))
+    const backup = backUp(world.host(3).disk)
+    await world.until(world.node(0).put(key, 'last'))
+    world.crash(3)
+    world.replaceDisk(3, backup)
+    world.start(3)
+    await runUntil(world, () => asked(world) >= 3 && filling(world, 3) === 0)
+    t.same(rowsOf(world.host(holder).disk), before)
+  })
+
+  t.test('holds nobody up where it is from too far ahead: it waits at the owner', async t => {
+    const clocks = [0, 0, 600_000, 0].map(offsetMs => ({ offsetMs, driftPpm: 0 }))
+    const world = await createWorld({ nodes: 4, n: 3, clocks })
+    await world.form(world.hosts.slice(0, 3))
+    for (const host of [0, 1]) cut(world, 2, host)
+    const key = keyWhere(world, 3, owners => !owners.includes(2))
+    await world.until(world.node(2).put(key, 'v', { level: 'one' }))
+    await world.until(world.node(2).dropHints())
+    world.crash(2)
+    for (const host of [0, 1]) mend(world, 2, host)
+    world.start(3)
+    await runUntil(world, () => isUp(world, 3))
+    world.start(2)
+    await runUntil(world, () => isUp(world, 2))
+    wipe(world, 0)
+    world.start(0)
+    await runUntil(world, () => isUp(world, 0) && filling(world, 0) === 0)
+    t.notOk(storedAt(world, 0, key))
+    t.ok(world.host(0).disk.pairs('quarantine').length >= 1, 'it is kept aside')
+  })
+
+  t.test('is not asked for again at every start because another member is dead', async t => {
+    const { world, holder } = await handedOver()
+    const [dead] = [0, 1, 2].filter(host => host !== holder) as [number]
+    world.crash(dead)
+    await world.run(10_000)
+    wipe(world, 3)
+    world.start(3)
+    await runUntil(world, () => isUp(world, 3) && filling(world, 3) === 0)
+    const before = asked(world)
+    for (let i = 0; i < 2; i++) {
+      await world.stop(3)
+      world.start(3)
+      await runUntil(world, () => isUp(world, 3))
+      await world.run(5_000)
+    }
+    t.equal(asked(world), before)
+    world.start(dead)
+    await runUntil(world, () => asked(world) > before, 60_000)
+  })
+
+  t.test('to one that is only joining is given again to the owners of now', async t => {
+    const world = await createWorld({ nodes: 5, n: 3 })
+    await world.form(world.hosts.slice(0, 3))
+    const four = ownership(4, 3)
+    const key = keyWhere(
+      world,
+      3,
+      (owners, key) => owners.includes(4) && !owners.includes(2) && !four(key).includes(2)
+    )
+    await world.until(world.node(2).pause('anti-entropy'))
+    for (const host of [0, 1]) cut(world, 2, host)
+    await world.until(world.node(2).put(key, 'v', { level: 'one' }))
+    await world.until(world.node(2).dropHints())
+    world.crash(2)
+    for (const host of [0, 1]) mend(world, 2, host)
+    world.start(3)
+    await runUntil(world, () => isUp(world, 3))
+    world.start(2)
+    await runUntil(world, () => isUp(world, 2))
+    const state = () => {
+      const { members } = world.node(0).status()
+      return members.find(({ id }) => id === 'n4')?.state
+    }
+    world.start(4)
+    await runUntil(world, () => state() === 'joining', 60_000, 1)
+    wipe(world, 4)
+    await world.run(20_000)
+    world.start(4)
+    await runUntil(world, () => storedAt(world, 4, key) !== undefined, 60_000, 1)
+    world.crash(4)
+    t.equal(state(), 'joining')
+    await world.until(world.node(2).resume('anti-entropy'))
+    const holds = (host: number) => storedAt(world, host, key) !== undefined
+    await runUntil(world, () => four(key).every(holds))
+  })
+})
+
 t.test('an owner whose directory was put back to before it joined has it too', async t => {
   const { world, key, early } = await handedOver()
   world.crash(3)
@@ -167,6 +284,24 @@ t.test('what is lost', async t => {
     t.equal(store.get('meta', utf8('filling')), undefined)
   })
 
+  t.test('remembers who was asked for it, until more is lost or slots change hands', async t => {
+    const disk = new MemoryDisk()
+    const open = () => new Filling(new WatchedStore({ disk }))
+    const [a, b] = ['a', 'b'] as NodeId[] as [NodeId, NodeId]
+    const filling = open()
+    await filling.lose([2])
+    await filling.noteAsked(a, filling.losses)
+    t.same([...open().asked], ['a'])
+    const { losses } = filling
+    await filling.lose([3])
+    t.same([...open().asked], [])
+    await filling.noteAsked(b, losses)
+    t.same([...filling.asked], [], 'it was asked for less')
+    await filling.noteAsked(b, filling.losses)
+    await filling.askAgain()
+    t.same([...open().asked], [])
+  })
+
   t.test('is kept with the next change where the disk refused it', async t => {
     const disk = new MemoryDisk()
     const store = new WatchedStore({ disk })
@@ -178,15 +313,11 @@ t.test('what is lost', async t => {
     t.same([...new Filling(new WatchedStore({ disk })).lost], [2])
   })
 
-  t.test('travels, and what is no such question or answer is refused', async t => {
-    t.same(decodeRecover(encodeRecover([7, 3, SLOTS - 1])), [3, 7, SLOTS - 1])
-    t.same(decodeRecover(encodeRecover([])), [])
-    for (const isAll of [true, false]) t.equal(decodeRecovered(encodeRecovered(isAll)), isAll)
-    for (const bytes of [utf8('gibberish'), new Uint8Array(), encodeRecovered(true)]) {
-      t.equal(decodeRecover(bytes), undefined)
-    }
-    for (const bytes of [utf8('gibberish'), new Uint8Array(), encodeRecover([])]) {
-      t.equal(decodeRecovered(bytes), undefined)
+  t.test('travels, and what is no set of slots is refused', async t => {
+    t.same(decodeSlots(encodeSlots([7, 3, SLOTS - 1])), [3, 7, SLOTS - 1])
+    t.same(decodeSlots(encodeSlots([])), [])
+    for (const bytes of [utf8('gibberish'), new Uint8Array(), pack([true]), pack([utf8('few')])]) {
+      t.equal(decodeSlots(bytes), undefined)
     }
   })
 })

@@ -20,7 +20,8 @@ export interface ComparingComponents {
   readonly remembered: Remembered
   readonly keeper: ViewKeeper
   readonly peers: () => readonly NodeId[]
-  readonly hear: (peer: NodeId, marks: Marks) => void
+  /** Resolves once what is heard is durable; rejects when the disk refuses. */
+  readonly hear: (peer: NodeId, marks: Marks) => Promise<void> | undefined
   /** Throws `ERR_PROTOCOL` for what is no table. */
   readonly merge: (table: Uint8Array | undefined, from: NodeId) => void
   /** Tables were compared, and are the same for now. */
@@ -60,11 +61,14 @@ export class Comparing {
 
   /** Compares tables with a peer; afterwards each has what the other had. */
   async compare(peer: NodeId): Promise<void> {
-    const { network, keeper, merge, onCompared } = this.#components
+    const { network, keeper, merge, hear, remembered, onCompared } = this.#components
     const options = { deadlineMs: COMPARE_DEADLINE_MS }
-    const ask = this.#encode(peer, keeper.view.fingerprint, null)
+    const told = remembered.tell(peer)
+    const ask = pack([keeper.view.fingerprint, null, ...marksFields(told)])
     const answer = await network.request(peer, 'members', ask, options)
-    const [theirs] = this.#decode(answer, 1, peer)
+    remembered.answered(peer, told)
+    const [theirs, marks] = this.#decode(answer, 1, peer)
+    hear(peer, marks)?.catch(logged)
     if (theirs !== null) {
       merge(isBytes(theirs) ? theirs : undefined, peer)
       const table = encodeTable(keeper.view.table)
@@ -74,9 +78,11 @@ export class Comparing {
     await onCompared()
   }
 
-  #answer(from: NodeId, body: Uint8Array): Uint8Array {
-    const { keeper, merge } = this.#components
-    const [fingerprint, table] = this.#decode(body, 2, from)
+  async #answer(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
+    const { keeper, merge, hear } = this.#components
+    const [fingerprint, table, marks] = this.#decode(body, 2, from)
+    // An answer says that it is durable.
+    await hear(from, marks)
     if (isBytes(table)) merge(table, from)
     const same = fingerprint === keeper.view.fingerprint
     return this.#encode(from, same ? null : encodeTable(keeper.view.table))
@@ -86,12 +92,14 @@ export class Comparing {
     return pack([...fields, ...marksFields(this.#components.remembered.tell(to))])
   }
 
-  #decode(body: Uint8Array, length: number, from: NodeId): readonly unknown[] {
+  /** The fields and, behind them, the marks. */
+  #decode(body: Uint8Array, length: 1, from: NodeId): [unknown, Marks]
+  #decode(body: Uint8Array, length: 2, from: NodeId): [unknown, unknown, Marks]
+  #decode(body: Uint8Array, length: number, from: NodeId): unknown[] {
     const fields = unpack(body)
     const marks = isTuple(fields, length + 4) ? readMarks(fields.slice(length)) : undefined
     if (marks === undefined) throw malformed(`a comparison of members by ${from}`)
-    this.#components.hear(from, marks)
-    return fields as unknown[]
+    return [...(fields as unknown[]).slice(0, length), marks]
   }
 
   #schedule(): void {
@@ -125,3 +133,6 @@ export class Comparing {
 export function malformed(what: string): HearsayError {
   return new HearsayError('ERR_PROTOCOL', `Hearsay could not read ${what}.`)
 }
+
+/** What it rejects with was logged where it came from. */
+function logged(): void {}

@@ -171,18 +171,20 @@ export class Membership {
     body: Uint8Array,
     options: RequestOptions
   ): Promise<Uint8Array> {
-    const { network, clock } = this.#components
+    const { network, clock, remembered } = this.#components
     const end = clock.monoMs() + options.deadlineMs
     let table: Uint8Array | undefined
     for (let attempt = 0; attempt < VIEW_ATTEMPTS; attempt++) {
       const view = this.#keeper.view.fingerprint
-      const asked = encodeAsk({ view, table, body, marks: this.#components.remembered.tell(to) })
+      const marks = remembered.tell(to)
+      const asked = encodeAsk({ view, table, body, marks })
       const deadlineMs = Math.max(1, end - clock.monoMs())
       const reply = decodeReply(
         await network.request(to, protocol, asked, { ...options, deadlineMs })
       )
       if (reply === undefined) throw malformed(`an answer of ${to}`)
-      this.#hear(to, reply.marks)
+      remembered.answered(to, marks)
+      this.#hear(to, reply.marks)?.catch(logged)
       if ('body' in reply) return reply.body
       this.#merge(reply.table, to)
       table = encodeTable(this.#keeper.view.table)
@@ -195,7 +197,8 @@ export class Membership {
     this.#components.network.handle(protocol, async (from, bytes, signal) => {
       const ask = decodeAsk(bytes)
       if (ask === undefined) throw malformed(`a request of ${from}`)
-      this.#hear(from, ask.marks)
+      // An answer says that it is durable.
+      await this.#hear(from, ask.marks)
       if (ask.table !== undefined) this.#merge(ask.table, from)
       if (ask.view !== this.#keeper.view.fingerprint) return this.#otherView(from)
       const reply = await handler(from, ask.body, signal)
@@ -215,10 +218,11 @@ export class Membership {
     })
   }
 
-  #hear(peer: NodeId, { mine, yours }: Marks): void {
+  /** What it hears of itself it does not know counts at once; resolves when it is durable. */
+  #hear(peer: NodeId, { mine, yours }: Marks): Promise<void> | undefined {
     const { remembered } = this.#components
     if (this.#keeper.view.table.get(peer) !== undefined) remembered.see(peer, mine)
-    if (remembered.isForgotten(peer, yours)) void this.#reassert(yours)
+    return remembered.isForgotten(peer, yours) ? this.#reassert(yours) : undefined
   }
 
   /** Only what a node says of itself is taken from gossip: it is signed by its sender. */
@@ -244,10 +248,13 @@ export class Membership {
     const { self } = this
     if (mine === undefined || self === undefined || self === mine) return
     this.#components.log.warn('remembered-better', { incarnation: self.incarnation })
-    void this.#reassert(MARK_NONE)
+    this.#reassert(MARK_NONE).catch(logged)
   }
 
-  /** Somebody knows more of this node than the node itself. Unsaved, it is noticed again. */
+  /**
+   * Somebody knows more of this node than the node itself. Rejects when that could not be saved, which
+   * is logged here: then it is noticed again.
+   */
   async #reassert(mark: Mark): Promise<void> {
     const { onRolledBack, log } = this.#components
     try {
@@ -257,9 +264,13 @@ export class Membership {
         await this.announce(this.self.state)
     } catch (error) {
       log.warn('roll-back-not-saved', { error: String(error) })
+      throw error
     }
   }
 }
+
+/** What it rejects with was logged where it came from. */
+function logged(): void {}
 
 /** As many as a member may have; those that only this machine can reach come last. */
 function bestAddresses(addresses: readonly string[]): readonly string[] {

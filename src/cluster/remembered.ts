@@ -3,11 +3,16 @@
  * node has heard of each other one, and what others remember of this one. Whoever remembers more of
  * this node than is on its own disk has seen what the disk has forgotten.
  *
- * Memory first; on disk with the next
- * batch of changes, in the same transaction, or seconds later. So whoever applied a row remembers how
- * far its coordinator had come for as long as the row itself is remembered.
+ * A peer that has begun a new life may not know of what its last one did, so the mark of that one is
+ * kept, and told, until the peer has answered to it: then it is durable there that it was told.
  *
- * Bounded by the member table: only marks of members are kept.
+ *   (3, 70) ──hears (4, 1)──▶ (3, 70) (4, 1), tells (3, 70) ──answered──▶ (4, 1)
+ *
+ * Memory first; on disk with the next batch of changes, in the same transaction, or seconds later. So
+ * whoever applied a row remembers how far its coordinator had come for as long as the row itself is
+ * remembered.
+ *
+ * Bounded by the member table: only marks of members are kept, and a few lives of each.
  */
 import type { Log, Store, StoreWrite } from '../ports.ts'
 import { text, utf8 } from '../util/bytes.ts'
@@ -24,19 +29,23 @@ export interface RememberedComponents {
   readonly knows: (mark: Mark) => boolean
 }
 
+/** Of one peer: those that begin while it cannot answer are as good as one. */
+const LIVES_KEPT = 4
+
 const PREFIX = 'mark of '
 const RANGE = { from: utf8(PREFIX), to: utf8('mark of!') }
 
 export class Remembered {
   readonly #components: RememberedComponents
-  readonly #marks = new Map<NodeId, Mark>()
+  /** Of each peer the mark to tell it, and those of its later lives. */
+  readonly #marks = new Map<NodeId, readonly [Mark, ...Mark[]]>()
   readonly #unsaved = new Map<NodeId, Mark>()
 
   constructor(components: RememberedComponents) {
     this.#components = components
     for (const [key, value] of components.store.range('meta', RANGE)) {
       const mark = readStored(value)
-      if (mark) this.#marks.set(text(key.subarray(PREFIX.length)) as NodeId, mark)
+      if (mark) this.#marks.set(text(key.subarray(PREFIX.length)) as NodeId, [mark])
     }
   }
 
@@ -47,9 +56,27 @@ export class Remembered {
 
   /** Takes a peer's word for how far it has come itself. */
   see(peer: NodeId, mark: Mark): void {
-    if (!isBefore(this.#of(peer), mark)) return
-    this.#marks.set(peer, mark)
-    this.#unsaved.set(peer, mark)
+    const known = this.#marks.get(peer)
+    if (known === undefined) return this.#keep(peer, [mark])
+    const last = known.at(-1) as Mark
+    if (!isBefore(last, mark)) return
+    const before = last.life === mark.life ? known.slice(0, -1) : known
+    const [first, ...others] = [...before, mark] as [Mark, ...Mark[]]
+    this.#keep(peer, [first, ...others.slice(1 - LIVES_KEPT)])
+  }
+
+  /** The peer has answered to what it was told with `yours`. */
+  answered(peer: NodeId, { yours }: Marks): void {
+    const known = this.#marks.get(peer)
+    if (known === undefined || isBefore(yours, known[0])) return
+    const [, ...others] = known
+    if (others.length > 0) this.#keep(peer, others as [Mark, ...Mark[]])
+  }
+
+  #keep(peer: NodeId, marks: readonly [Mark, ...Mark[]]): void {
+    const before = this.#marks.get(peer)?.[0]
+    this.#marks.set(peer, marks)
+    if (marks[0] !== before) this.#unsaved.set(peer, marks[0])
   }
 
   /** True when a peer remembers more of this node than is here. */
@@ -61,7 +88,7 @@ export class Remembered {
   }
 
   #of(peer: NodeId): Mark {
-    return this.#marks.get(peer) ?? MARK_NONE
+    return this.#marks.get(peer)?.[0] ?? MARK_NONE
   }
 
   /** What to commit at once; `saved` follows. */

@@ -84,8 +84,8 @@ export interface Found {
 
 export interface ExchangeRequest {
   /**
-   * The slots that it is about, ascending, where these are not those that both own: what the initiator
-   * still holds of slots that are the other side's now.
+   * The slots that it is about, ascending, where these are not those that both own: a gift, of what the
+   * initiator still holds of slots that are the other side's now. No rows are sent back.
    */
   readonly slots?: Uint16Array
   /** Which bytes of hashes travel, both ways. */

@@ -23,7 +23,10 @@ const BLOCKS_A_TURN = 128
 
 const NOTHING_TAKEN: Taken = { joined: [], refused: 0 }
 
-/** The answer to one request, whose rows have been applied before; `taken` says what became of them. */
+/**
+ * The answer to one request, whose rows have been applied before; `taken` says what became of them. To
+ * a request that names its slots, which is a gift, no rows are sent.
+ */
 export function* respond(
   own: ExchangeComponents,
   request: ExchangeRequest,
@@ -31,18 +34,21 @@ export function* respond(
   size: MessageSize = LARGE_MESSAGES
 ): Sliced<ExchangeAnswer> {
   const hashes = yield* compareHashes(own, request)
+  const isGift = request.slots !== undefined
+  const joins = isGift ? [] : joined
   // Joins are never left out for want of room in a small message: they were sent to come back.
-  const budget = new RowBudget(Math.max(size.rows, Math.min(joined.length, ROWS_A_MESSAGE)))
-  const partial = !joined.every(row => budget.addOne(row))
-  const joins = budget.rows.length
+  const budget = new RowBudget(Math.max(size.rows, Math.min(joins.length, ROWS_A_MESSAGE)))
+  const partial = !joins.every(row => budget.addOne(row))
+  const joinsSent = budget.rows.length
   const reader = new PartReader(own)
-  const wantsDone = yield* fetchInto(budget, reader, request.wants)
-  const lists = new ListComparison(reader, budget, request.salt)
+  const wantsDone = isGift ? 0 : yield* fetchInto(budget, reader, request.wants)
+  const lists = new ListComparison(reader, isGift ? undefined : budget, request.salt)
   yield* lists.compare(request.lists)
   const { listsDone, from, found } = lists
   const rowsRead = reader.rowsRead + request.rows.length
   const { rows } = budget
-  return { hashes, listsDone, from, found, wantsDone, rows, joins, partial, refused, rowsRead }
+  const done = { listsDone, from, found, wantsDone, joins: joinsSent, partial, refused }
+  return { hashes, ...done, rows, rowsRead }
 }
 
 function* compareHashes(
@@ -76,16 +82,19 @@ function* fetchInto(budget: RowBudget, reader: PartReader, wants: readonly Want[
   return wants.length
 }
 
-/** Compares lists of the other side with the own rows, until the rows it lacks fill a message. */
+/**
+ * Compares lists of the other side with the own rows, until the rows it lacks fill a message; without a
+ * budget for them none are sent.
+ */
 class ListComparison {
   readonly found: Found[] = []
   listsDone = 0
   from: Uint8Array | undefined
   readonly #reader: PartReader
-  readonly #budget: RowBudget
+  readonly #budget: RowBudget | undefined
   readonly #salt: number
 
-  constructor(reader: PartReader, budget: RowBudget, salt: number) {
+  constructor(reader: PartReader, budget: RowBudget | undefined, salt: number) {
     this.#reader = reader
     this.#budget = budget
     this.#salt = salt
@@ -108,6 +117,7 @@ class ListComparison {
 
   /** False when the message was full before the end. */
   *#compare(list: RowList, first: number): Sliced<boolean> {
+    if (list.rows.length === 0 && this.#budget === undefined) return true
     const theirs = indexOf(list.rows)
     let part = list as Omit<RowList, 'rows'>
     for (;;) {
@@ -129,9 +139,13 @@ class ListComparison {
   #send(rows: readonly LeafRow[]): boolean {
     for (const row of rows) {
       this.from = row.token
-      if (!this.#budget.addOne(row)) return false
+      if (!this.#sendOne(row)) return false
     }
     return true
+  }
+
+  #sendOne(row: LeafRow): boolean {
+    return this.#budget === undefined || this.#budget.addOne(row)
   }
 
   #match(
@@ -156,7 +170,7 @@ class ListComparison {
     const at = theirs.get(name)?.shift()
     if (at === undefined) {
       this.from = row.token
-      return this.#budget.addOne(row)
+      return this.#sendOne(row)
     }
     if (theirs.get(name)?.length === 0) theirs.delete(name)
     const check = at * SUMMARY_BYTES + SUMMARY_BYTES / 2

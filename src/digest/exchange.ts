@@ -23,6 +23,9 @@
  * Whatever a peer answers, a walk ends: it looks at no more nodes than the own trees can have, takes
  * only what it asked for, sends no more joins back than it was sent rows, and asks only so often.
  *
+ * A gift goes one way: what this side holds and the other has otherwise or not at all is sent, whoever is
+ * ahead, and nothing comes back. It is for rows that are no longer this side's to keep up to date.
+ *
  * Not promised: that the roots are equal at the end. Writes go on meanwhile, and what is compared is cut
  * short; the next run sees, and compares other parts of the same hashes when it is given another salt.
  */
@@ -72,6 +75,8 @@ export interface InitiatorInit {
   readonly messagesMax?: number
   /** Asked before each message. @default LARGE_MESSAGES */
   readonly size?: () => MessageSize
+  /** A gift; the requests have to name their slots, which is how the responder knows. @default false */
+  readonly isGift?: boolean
 }
 
 /** What the initiator does next. */
@@ -116,6 +121,7 @@ export class Initiator {
   readonly #salt: number
   readonly #messagesMax: number
   readonly #size: () => MessageSize
+  readonly #isGift: boolean
   readonly #comparison: Comparison
   readonly #reader: PartReader
   readonly #walk: Walk
@@ -141,6 +147,7 @@ export class Initiator {
     this.#salt = (init.salt ?? 0) % SALTS
     this.#messagesMax = init.messagesMax ?? MESSAGES_MAX
     this.#size = init.size ?? (() => LARGE_MESSAGES)
+    this.#isGift = init.isGift ?? false
     this.#comparison = new Comparison(own, this.#salt)
     this.#reader = new PartReader(own)
     this.#walk = new Walk(this.#comparison)
@@ -325,7 +332,9 @@ export class Initiator {
 
   #found({ listed }: Asked, answer: ExchangeAnswer): void {
     const differences = foundIn(listed, answer)
-    this.#moves.add(differences)
+    // That of the other side may be newer and yet not have seen what this one has.
+    const gifts = differences.map(each => ({ ...each, theirs: undefined }))
+    this.#moves.add(this.#isGift ? gifts : differences)
     this.#differed += differences.length
     this.#doubts.answered(listed, differences, answer, key => this.#locate(key))
     if (listed.lists.length === 0) return

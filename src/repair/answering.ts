@@ -58,7 +58,10 @@ export class Answering {
     const request = decodeExchangeRequest(body)
     if (request === undefined) throw malformed(from)
     const { replica, pace, shared } = this.#components
-    const taken = await applyRows(this.#components, request.rows, signal)
+    const applied = await applyRows(this.#components, request.rows, signal)
+    // What waits here for its time is in good hands: whoever gave it need not keep it for that.
+    const spared = request.slots === undefined ? 0 : applied.aside
+    const taken = { ...applied, refused: applied.refused - spared }
     const group = this.#groupOf(from, request.slots)
     const own = { forest: replica.forest, rows: replica.rows, group }
     try {

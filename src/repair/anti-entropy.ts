@@ -56,11 +56,6 @@ export interface ExchangeOptions {
   readonly onProgress?: (progress: ExchangeProgress) => void
 }
 
-export interface HandOverOptions {
-  readonly onSame: (slots: Uint16Array) => void
-  readonly signal?: AbortSignal | undefined
-}
-
 export interface Exchanged extends Omit<ExchangeReport, 'reached'>, Ran {
   /** What `Filling.generation` was when it began: it proves nothing of slots that began to be filled since. */
   readonly generation: number
@@ -83,6 +78,8 @@ export class AntiEntropy {
   #generation = 0
   /** The exchanges that were begun with each peer; resolves when the last of them is over. */
   readonly #turns = new Map<NodeId, Promise<void>>()
+  /** The same for what is handed over, which is no comparison of what both own. */
+  readonly #gifts = new Map<NodeId, Promise<void>>()
   #runs = 0
   readonly #seen = new Map<NodeId, Seen>()
   readonly #listeners: ((report: Exchanged) => void)[] = []
@@ -135,21 +132,7 @@ export class AntiEntropy {
    * time with each peer: two at once would move every row twice.
    */
   async exchange(peer: NodeId, options: ExchangeOptions = {}): Promise<Exchanged> {
-    return this.#inTurn(peer, options.signal, () => this.#exchange(peer, options))
-  }
-
-  async #inTurn<T>(
-    peer: NodeId,
-    signal: AbortSignal | undefined,
-    work: () => Promise<T>
-  ): Promise<T> {
-    const before = this.#turns.get(peer) ?? Promise.resolve()
-    const mine = unlessAborted(before, signal).then(work)
-    const over = Promise.allSettled([before, mine]).then(() => {
-      if (this.#turns.get(peer) === over) this.#turns.delete(peer)
-    })
-    this.#turns.set(peer, over)
-    return mine
+    return inTurn(this.#turns, peer, options.signal, () => this.#exchange(peer, options))
   }
 
   async #exchange(peer: NodeId, options: ExchangeOptions): Promise<Exchanged> {
@@ -193,23 +176,17 @@ export class AntiEntropy {
   }
 
   /**
-   * An exchange over slots that the peer owns and this node does not, or no more. `onSame` is told which
-   * of them are proven to hold the same on both sides.
+   * Gives the peer all that is here of slots that it owns and this node does not, or no more; nothing
+   * comes back. It is not ended by time: there is no more of it than was once left here.
    */
-  async handOver(peer: NodeId, slots: Uint16Array, options: HandOverOptions): Promise<Ran> {
-    return this.#inTurn(peer, options.signal, () => this.#handOver(peer, slots, options))
+  async handOver(peer: NodeId, slots: Uint16Array, signal?: AbortSignal): Promise<Ran> {
+    return inTurn(this.#gifts, peer, signal, () => this.#handOver(peer, slots, signal))
   }
 
-  async #handOver(
-    peer: NodeId,
-    slots: Uint16Array,
-    { onSame, signal }: HandOverOptions
-  ): Promise<Ran> {
-    const { forest, keeper } = this.#components.replica
-    const group = forest.group(slots)
-    const [salt, turnMs, settleMs] = [this.#runs++, this.#exchangeMs, 0]
-    const note = (same: Uint16Array) => onSame(keeper.sound(same))
-    const init = { peer, group, isOwn: true, salt, turnMs, settleMs, signal, onSame: note }
+  async #handOver(peer: NodeId, slots: Uint16Array, signal: AbortSignal | undefined): Promise<Ran> {
+    const group = this.#components.replica.forest.group(slots)
+    const [salt, turnMs, settleMs, onSame] = [this.#runs++, Infinity, 0, () => {}]
+    const init = { peer, group, isGift: true, salt, turnMs, settleMs, signal, onSame }
     const run = new ExchangeRun({ ...this.#components, pace: this.#pace }, init)
     try {
       return await run.run()
@@ -291,6 +268,22 @@ const COUNTED: readonly [name: string, of: (report: Sums) => number][] = [
   ['bytes-sent', report => report.bytesSent],
   ['bytes-received', report => report.bytesReceived]
 ]
+
+/** After what was begun with this peer before. */
+async function inTurn<T>(
+  turns: Map<NodeId, Promise<void>>,
+  peer: NodeId,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>
+): Promise<T> {
+  const before = turns.get(peer) ?? Promise.resolve()
+  const mine = unlessAborted(before, signal).then(work)
+  const over = Promise.allSettled([before, mine]).then(() => {
+    if (turns.get(peer) === over) turns.delete(peer)
+  })
+  turns.set(peer, over)
+  return mine
+}
 
 /** Waits for it, but no longer than the signal allows. */
 function unlessAborted(before: Promise<void>, signal: AbortSignal | undefined): Promise<void> {

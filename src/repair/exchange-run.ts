@@ -9,6 +9,7 @@ import type { Membership } from '../cluster/membership.ts'
 import type { ExchangeAnswer, ExchangeRequest, RowItem, Taken } from '../digest/exchange-message.ts'
 import { Initiator } from '../digest/exchange.ts'
 import type { SlotGroup } from '../digest/forest.ts'
+import { HearsayError } from '../errors.ts'
 import type { ExchangeReport } from '../options.ts'
 import type { Clock, Meter, Timers } from '../ports.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -32,8 +33,8 @@ export interface ExchangeRunComponents {
 export interface ExchangeRunInit {
   readonly peer: NodeId
   readonly group: SlotGroup
-  /** The group is not of the slots that both own, and the peer has to be told of which. */
-  readonly isOwn?: boolean
+  /** The group is not of the slots that both own: the peer is told of which, and sends nothing back. */
+  readonly isGift?: boolean
   readonly settleMs: number
   /** Which parts of hashes are compared first. */
   readonly salt: number
@@ -138,6 +139,8 @@ export class ExchangeRun {
       same = walked.equal
       complete ||= walked.complete
       unexplained = walked.unexplained
+      // All that is here has been given: where the peer has more it goes on to differ.
+      if (this.#init.isGift && walked.complete) break
       // What one side does not take now differs as it did: it would only be sent again.
       if (this.#moved === moved || walked.refused || this.#refusal !== undefined) break
     }
@@ -149,7 +152,8 @@ export class ExchangeRun {
     const { replica, clock, pace } = this.#components
     const beganMs = clock.monoMs()
     const own = { forest: replica.forest, rows: replica.rows, group: this.#init.group }
-    const walk = new Initiator(own, { salt, size: () => pace.size })
+    const { isGift = false } = this.#init
+    const walk = new Initiator(own, { salt, isGift, size: () => pace.size })
     try {
       if (await this.#toEnd(walk)) this.#init.onSame(walk.same, beganMs)
     } finally {
@@ -208,8 +212,8 @@ export class ExchangeRun {
 
   async #ask(message: ExchangeRequest): Promise<ExchangeAnswer> {
     const { membership } = this.#components
-    const { group, isOwn = false } = this.#init
-    const body = encodeExchangeRequest(isOwn ? { slots: group.slots, ...message } : message)
+    const { group, isGift = false } = this.#init
+    const body = encodeExchangeRequest(isGift ? { slots: group.slots, ...message } : message)
     this.#sums.messages++
     this.#sums.bytesSent += body.length
     const options = { deadlineMs: DEADLINE_MS, signal: this.#end.signal }
@@ -263,6 +267,8 @@ const NO_SLOTS = new Uint16Array()
 export interface AppliedRows extends Taken {
   /** Why the disk or the replica refused one, if they did: it is not here now. */
   readonly refusal: Error | undefined
+  /** How many of those refused are kept aside until their time has come. */
+  readonly aside: number
 }
 
 /** `onApplied` hears of each part once it is done with: when the signal ends it, of no more than that. */
@@ -278,7 +284,7 @@ export async function applyRows(
   onApplied: (rows: readonly RowItem[]) => void = () => {}
 ): Promise<AppliedRows> {
   const joined: RowItem[] = []
-  let refused = 0
+  let [refused, aside] = [0, 0]
   let refusal: Error | undefined
   for (let first = 0; first < rows.length;) {
     const some = rows.slice(first, first + pace.rowsAtOnce)
@@ -288,9 +294,14 @@ export async function applyRows(
     for (const row of applied.joined) joined.push(row)
     refusal ??= applied.refusals[0]
     refused += applied.refusals.length
+    aside += applied.refusals.filter(isAhead).length
     meter.count('exchange.rows-refused', applied.refusals.length)
     onApplied(some)
     await pace.worked(clock.monoMs() - from, signal)
   }
-  return { joined, refused, refusal }
+  return { joined, refused, refusal, aside }
+}
+
+function isAhead(error: Error): boolean {
+  return error instanceof HearsayError && error.code === 'ERR_CLOCK_SKEW'
 }

@@ -31,13 +31,12 @@ export interface HandoffComponents {
   readonly membership: Membership
   readonly liveness: Liveness
   readonly antiEntropy: AntiEntropy
-  readonly recovery: Pick<Recovery, 'turn' | 'waits'>
+  readonly recovery: Pick<Recovery, 'turn' | 'waiting' | 'askAgain'>
   readonly timers: Timers
   readonly log: Log
 }
 
 const RETRY_MS = 500
-const NONE: ReadonlySet<number> = new Set()
 
 export class Handoff {
   readonly #components: HandoffComponents
@@ -78,7 +77,7 @@ export class Handoff {
     const { replica, recovery } = this.#components
     const { filling } = replica
     if (filling.size === 0) return
-    const waiting = recovery.waits ? filling.lost : NONE
+    const { waiting } = recovery
     const isDone = (slot: number) =>
       this.#owned[slot] === 0 || (!waiting.has(slot) && this.#isProven(slot))
     const done: number[] = []
@@ -94,6 +93,9 @@ export class Handoff {
     // Most news of members moves no slot, and working through every slot takes a while.
     if (view.current === this.#placed.current && view.next === this.#placed.next) return
     this.#placed = view
+    // Who matched, or was asked, owned other slots then.
+    this.#matched.clear()
+    this.#later(this.#components.recovery.askAgain())
     const before = this.#owned
     this.#owned = this.#ownedSlots()
     const gained: number[] = []

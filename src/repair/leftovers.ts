@@ -1,10 +1,9 @@
 /**
  * Leftovers: rows of slots that this node owns no more. Whatever it was the only one to hold when it
- * lost them (an owner that was away while others joined) is handed over by an exchange with the owners
- * of now, until each slot was once proven to be the same at one of them; from there anti-entropy
- * spreads it. Then the slot is done with, for as long as this node does not own it again.
+ * lost them (an owner that was away while others joined) is given to the owners of now by an exchange that
+ * goes one way, until all of each slot was once taken by one of them; from there anti-entropy spreads it. Then the slot is done with, for as long as this node does not own it again.
  *
- *   owned ──▶ not owned, has rows ──same at an owner──▶ done
+ *   owned ──▶ not owned, has rows ──all at an owner──▶ done
  *     ▲───────────────┴──────────────owned again─────────┘
  *
  * An owner that has lost what it held asks for all of it once more (recovery.ts), done with or not.
@@ -14,7 +13,7 @@
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
 import { SLOTS } from '../digest/forest.ts'
-import type { Log, Meter, Store } from '../ports.ts'
+import type { Clock, Log, Meter, Store } from '../ports.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { View } from '../ring/placement.ts'
 import { utf8 } from '../util/bytes.ts'
@@ -27,16 +26,21 @@ export interface LeftoversComponents {
   readonly membership: Membership
   readonly liveness: Liveness
   readonly antiEntropy: Pick<AntiEntropy, 'handOver'>
+  readonly clock: Clock
   readonly meter: Meter
   readonly log: Log
 }
 
 const KEY = utf8('handed-over')
+/** After it the other peers have theirs, and whoever asked hears how far it has come. */
+const TURN_MS = 10_000
+/** What is given in one exchange: it is begun anew when it breaks off. */
+const PORTION_ROWS = 8_192
 
 export class Leftovers {
   readonly #components: LeftoversComponents
   /** Slots that are not owned and of which nothing is to be handed over any more; kept in the store. */
-  readonly #done = new Set<number>()
+  readonly #given = new Set<number>()
   /**
    * Slots with rows that are not owned and not done, under the placement they were worked out from.
    * Nothing is written to them under it.
@@ -47,7 +51,7 @@ export class Leftovers {
   constructor(components: LeftoversComponents) {
     this.#components = components
     components.store.get('meta', KEY)?.forEach((flag, slot) => {
-      if (flag !== 0 && slot < SLOTS) this.#done.add(slot)
+      if (flag !== 0 && slot < SLOTS) this.#given.add(slot)
     })
   }
 
@@ -71,71 +75,104 @@ export class Leftovers {
   }
 
   /**
-   * Hands over all that is here of those slots that are the peer's and not this node's, done with or
-   * not: the peer has lost what it held. False when that is not done after one turn; rejects when the
-   * peer cannot be reached.
+   * Gives all that is here of those slots that are the peer's and not this node's, done with or not: the
+   * peer has lost what it held. Resolves with those of which something is left after one turn; rejects
+   * when the peer cannot be reached.
    */
-  async give(peer: NodeId, slots: readonly number[], signal: AbortSignal): Promise<boolean> {
+  async give(
+    peer: NodeId,
+    slots: readonly number[],
+    signal: AbortSignal
+  ): Promise<readonly number[]> {
     const { membership, replica } = this.#components
     const { view, id } = membership
-    const isOf = (node: NodeId) => {
-      const [now, then] = [view.current.owned(node), view.next.owned(node)]
-      return (slot: number) => now[slot] === 1 || then[slot] === 1
-    }
-    const [isOwn, isTheirs] = [isOf(id), isOf(peer)]
-    const left = slots.filter(
-      slot => !isOwn(slot) && isTheirs(slot) && replica.forest.rows(slot) > 0
-    )
-    return left.length === 0 || this.#handOver(peer, Uint16Array.from(left), signal)
+    const [isOwn, isTheirs] = [ownedBy(view, id), ownedBy(view, peer)]
+    const isLeft = (slot: number) => !isOwn(slot) && isTheirs(slot) && replica.forest.rows(slot) > 0
+    return this.#handOver(peer, slots.filter(isLeft), signal)
   }
 
-  /** Resolves with whether all was moved that differed. */
-  async #handOver(peer: NodeId, slots: Uint16Array, signal: AbortSignal): Promise<boolean> {
-    const { antiEntropy, meter, log } = this.#components
-    const same: number[] = []
-    const onSame = (some: Uint16Array) => same.push(...some)
-    try {
-      const { rowsSent, complete } = await antiEntropy.handOver(peer, slots, { onSame, signal })
-      log.info('handed-over', { peer, slots: same.length, rows: rowsSent })
-      return complete
-    } finally {
-      meter.count('leftovers.slots', same.length)
-      for (const slot of same) this.#done.add(slot)
-      this.#foreign = this.#foreign.filter(slot => !this.#done.has(slot))
-      if (same.length > 0) await this.#save()
+  /** A portion at a time, each to its end, until the turn is over; resolves with the slots that are left. */
+  async #handOver(
+    peer: NodeId,
+    slots: readonly number[],
+    signal: AbortSignal
+  ): Promise<readonly number[]> {
+    const { antiEntropy, clock, log } = this.#components
+    const end = clock.monoMs() + TURN_MS
+    const left: number[] = []
+    for (const some of this.#portions(slots)) {
+      if (clock.monoMs() >= end) left.push(...some)
+      else {
+        const given = await antiEntropy.handOver(peer, Uint16Array.from(some), signal)
+        log.info('handed-over', { peer, slots: some.length, rows: given.rowsSent })
+        if (given.complete) await this.#done(peer, some)
+        else left.push(...some)
+      }
     }
+    return left
+  }
+
+  *#portions(slots: readonly number[]): Iterable<number[]> {
+    const { forest } = this.#components.replica
+    let [some, rows]: [number[], number] = [[], 0]
+    for (const slot of slots) {
+      some.push(slot)
+      rows += forest.rows(slot)
+      if (rows < PORTION_ROWS) continue
+      yield some
+      some = []
+      rows = 0
+    }
+    if (some.length > 0) yield some
+  }
+
+  /** An owner of now has it; whoever is only about to be one may never be. */
+  async #done(peer: NodeId, slots: readonly number[]): Promise<void> {
+    const { membership, replica, meter } = this.#components
+    const owned = membership.view.current.owned(peer)
+    const sound = replica.keeper.sound(Uint16Array.from(slots))
+    const done = [...sound].filter(slot => owned[slot] === 1 && !this.#given.has(slot))
+    meter.count('leftovers.slots', done.length)
+    for (const slot of done) this.#given.add(slot)
+    this.#foreign = this.#foreign.filter(slot => !this.#given.has(slot))
+    if (done.length > 0) await this.#save()
   }
 
   /** What is owned again is not done with: it may be written here, and lost again. */
   async #follow(): Promise<void> {
     const { membership, replica } = this.#components
     const { view, id } = membership
-    if (view.current === this.#placed?.current && view.next === this.#placed.next) return
     const { current, next } = view
-    const [now, then] = [current.owned(id), next.owned(id)]
-    const isOwned = (slot: number) => now[slot] === 1 || then[slot] === 1
-    const back = [...this.#done].filter(isOwned)
-    for (const slot of back) this.#done.delete(slot)
+    if (current === this.#placed?.current && next === this.#placed.next) return
+    const isOwned = ownedBy(view, id)
+    const back = [...this.#given].filter(isOwned)
+    for (const slot of back) this.#given.delete(slot)
     if (back.length > 0) await this.#save()
     this.#foreign = []
     for (let slot = 0; slot < SLOTS; slot++) {
-      const isLeft = !isOwned(slot) && !this.#done.has(slot) && replica.forest.rows(slot) > 0
+      const isLeft = !isOwned(slot) && !this.#given.has(slot) && replica.forest.rows(slot) > 0
       if (isLeft) this.#foreign.push(slot)
     }
     this.#placed = { current, next }
   }
 
   /** Those of them that are the peer's now. */
-  #leftFor(peer: NodeId): Uint16Array {
-    if (this.#foreign.length === 0) return Uint16Array.of()
+  #leftFor(peer: NodeId): readonly number[] {
+    if (this.#foreign.length === 0) return this.#foreign
     const owned = this.#components.membership.view.current.owned(peer)
-    return Uint16Array.from(this.#foreign.filter(slot => owned[slot] === 1))
+    return this.#foreign.filter(slot => owned[slot] === 1)
   }
 
   async #save(): Promise<void> {
     const flags = new Uint8Array(SLOTS)
-    for (const slot of this.#done) flags[slot] = 1
-    const value = this.#done.size === 0 ? undefined : flags
+    for (const slot of this.#given) flags[slot] = 1
+    const value = this.#given.size === 0 ? undefined : flags
     await this.#components.store.commit([{ space: 'meta', key: KEY, value }])
   }
+}
+
+/** Whether a slot is the node's, now or after the change that is under way. */
+function ownedBy({ current, next }: View, node: NodeId): (slot: number) => boolean {
+  const [now, then] = [current.owned(node), next.owned(node)]
+  return slot => now[slot] === 1 || then[slot] === 1
 }

@@ -3,7 +3,18 @@
  * slots at once.
  */
 import { SLOTS } from '../ring/slot.ts'
-import { isBytes } from '../util/msgpack.ts'
+import { isBytes, isTuple, pack, unpack } from '../util/msgpack.ts'
+
+/** A message that is nothing but a set of slots. */
+export function encodeSlots(slots: Iterable<number>): Uint8Array {
+  return pack([packSlots(slots)])
+}
+
+/** As `unpackSlots`; malformed bytes decode to `undefined`. */
+export function decodeSlots(bytes: Uint8Array): number[] | undefined {
+  const fields = unpack(bytes)
+  return isTuple(fields, 1) ? unpackSlots(fields[0]) : undefined
+}
 
 export function packSlots(slots: Iterable<number>): Uint8Array {
   const bits = new Uint8Array(SLOTS / 8)
