@@ -130,7 +130,10 @@ export interface Network {
   start(): Promise<void>
   stop(): Promise<void>
   handle(protocol: Protocol, handler: Handler): void
-  /** Rejects with `NetworkError` (connection, deadline, abort; with the epoch of whom it was sent to) or `RemoteError` (their handler threw). */
+  /**
+   * Rejects with `NetworkError` (connection, deadline, abort; with the epoch of whom it was sent to) or
+   * `RemoteError` (their handler threw).
+   */
   request(
     to: NodeId,
     protocol: Protocol,
