@@ -131,6 +131,16 @@ function flip(world: World, host: number, key: string): void {
 }
 
 t.test('what is given by one that owns the slot no more', async t => {
+  t.test('makes up for a damaged row where it is the very same', async t => {
+    const { world, key } = await handedOver()
+    const before = storedAt(world, 3, key)
+    flip(world, 3, key)
+    await t.rejects(world.until(world.node(0).get(key)), { code: 'ERR_QUORUM' })
+    await runUntil(world, () => filling(world, 3) === 0 && storedAt(world, 3, key) === before)
+    t.equal(await read(world, 0, key), 'v')
+    t.equal(world.host(3).disk.pairs('quarantine').length, 0)
+  })
+
   t.test('does not make up for a damaged row, whose later versions it never had', async t => {
     for (const deletes of [false, true]) {
       const { world, key } = await handedOver()

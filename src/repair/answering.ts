@@ -58,9 +58,11 @@ export class Answering {
     const request = decodeExchangeRequest(body)
     if (request === undefined) throw malformed(from)
     const { replica, pace, shared } = this.#components
-    const applied = await applyRows(this.#components, request.rows, signal)
+    const isGift = request.slots !== undefined
+    const rows = isGift ? request.rows.filter(row => replica.mayTake(row)) : request.rows
+    const applied = await applyRows(this.#components, rows, signal)
     // What waits here for its time is in good hands: whoever gave it need not keep it for that.
-    const spared = request.slots === undefined ? 0 : applied.aside
+    const spared = isGift ? applied.aside : 0
     const taken = { ...applied, refused: applied.refused - spared }
     const group = this.#groupOf(from, request.slots)
     const own = { forest: replica.forest, rows: replica.rows, group }

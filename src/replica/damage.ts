@@ -50,9 +50,7 @@ export class Damage {
     // One that was overwritten by what was read of it before is as good as new.
     const damaged = found.filter(({ id, value }) => equal(store.get('rows', id) ?? value, value))
     const slots = new Set(damaged.flatMap(slotsOf))
-    // A row that others may never have had in this version stays unknown; it is not asked of those that
-    // owned the slot before, who would bring back an older one.
-    if (slots.size > 0) await filling.begin(slots)
+    if (slots.size > 0) await filling.lose(slots)
     const kept = damaged.flatMap(each => quarantine.addDamaged(each))
     const gone = damaged.map(({ id }) => ({ space: 'rows' as const, key: id, value: undefined }))
     const marks = keeper.marks(slots)

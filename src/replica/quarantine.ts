@@ -79,6 +79,11 @@ export class Quarantine {
     return this.size > 0 && this.hasNamed(nameOf(headIn(id)))
   }
 
+  /** What was on disk, check and all, where a row was found damaged. */
+  damaged(id: Uint8Array): Uint8Array | undefined {
+    return this.#entry(headIn(id))?.bytes
+  }
+
   /** What to commit to keep a row aside that was found damaged: under slot and token alone. */
   addDamaged({ id, value, home }: Damaged): StoreWrite[] {
     return [this.#write({ key: headIn(home), id, reason: 'damaged', delta: false, bytes: value })]

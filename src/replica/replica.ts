@@ -193,6 +193,18 @@ export class Replica {
     return this.quarantine.hasDamaged(place.id) && this.rows.read(place) === undefined
   }
 
+  /**
+   * Whether a row may be taken of one who does not follow what is written to it: where the own is
+   * damaged it would pass for the newest, and so only if it is the very one.
+   */
+  mayTake({ key, bytes }: KeyedRow): boolean {
+    const place = this.rows.locate(key)
+    if (this.#damage.has(place.id)) return false
+    if (!this.quarantine.hasDamaged(place.id)) return true
+    const damaged = this.quarantine.damaged(place.id)
+    return damaged !== undefined && this.rows.isOf(damaged, key, bytes)
+  }
+
   /** Whether a write of this key may be coordinated here: only on a row that is surely whole. */
   isWhole(key: Uint8Array): boolean {
     return this.#isWhole(this.rows.locate(key))

@@ -204,6 +204,13 @@ export class Rows implements LeafReader {
     return { value, bytes, digest }
   }
 
+  /** Whether a damaged value was that of this row: its check or all of the rest is still the same. */
+  isOf(damaged: Uint8Array, key: Uint8Array, bytes: Uint8Array): boolean {
+    const check = this.#digest(key, bytes).subarray(0, CHECK_BYTES)
+    const isChecked = equal(damaged.subarray(0, CHECK_BYTES), check)
+    return isChecked || equal(damaged.subarray(CHECK_BYTES), bytes)
+  }
+
   /** What to store for rows that are encoded already: copies, in one piece of memory for all. */
   seal(rows: readonly Keyed[]): Sealed[] {
     const digests = this.#digestAll(rows)
