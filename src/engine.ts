@@ -253,9 +253,15 @@ export class Engine {
   /** This directory was rolled back. Both count from this moment, not from when they are on disk. */
   async #distrust(mark: Mark): Promise<void> {
     const replica = this.replica
-    replica.mark.note(mark)
-    await Promise.all([replica.distrust(), replica.identity.rotate('rolled-back')])
-    // Last: until then it is noticed again at the next start.
-    await replica.mark.accept(mark)
+    const takeBack = replica.mark.note(mark)
+    try {
+      await Promise.all([replica.distrust(), replica.identity.rotate('rolled-back')])
+      // Last: until then it is noticed again at the next start.
+      await replica.mark.accept(mark)
+    } catch (error) {
+      // The peers must not take it for told.
+      takeBack()
+      throw error
+    }
   }
 }

@@ -123,6 +123,10 @@ t.test('the mark of a life before is told until its node has answered to it', as
   remembered.answered(peer, { mine: MARK_NONE, yours: mark(3, 69) })
   t.same(told().yours, mark(3, 70), 'it was told less')
   remembered.see(peer, mark(4, 5))
+  await remembered.save()
+  const again = open()
+  again.answered(peer, again.tell(peer))
+  t.same(again.tell(peer).yours, mark(4, 5), 'what is told later is kept as well')
   remembered.answered(peer, told())
   t.same(told().yours, mark(4, 5))
   remembered.answered(peer, told())
@@ -328,6 +332,31 @@ t.test('a match from when a peer was only joining proves nothing once it owns', 
   match('q')
   await handoff.settle()
   t.notOk(filling.has(slot))
+  await filling.begin([slot])
+  await handoff.settle()
+  t.ok(filling.has(slot), 'nor does one from before it was lost again')
+})
+
+t.test('a roll-back that could not be saved is noticed again by the next process', async t => {
+  const world = await formWorld()
+  const backup = backUp(world.host(1).disk)
+  await world.until(world.node(0).put('k', 'v', { level: 'all' }))
+  world.crash(1)
+  world.host(1).disk = backup
+  for (const other of [0, 2]) cut(world, 1, other)
+  world.start(1)
+  await runUntil(world, () => isUp(world, 1))
+  world.host(1).diskFaults = { refuse: 1 }
+  for (const other of [0, 2]) mend(world, 1, other)
+  await runUntil(world, () => filling(world, 1) > 0)
+  await world.run(20_000)
+  world.crash(1)
+  world.host(1).diskFaults = {}
+  world.start(1)
+  await runUntil(world, () => isUp(world, 1))
+  t.not(filling(world, 1), 0)
+  const value = await world.until(world.node(1).get('k', { level: 'one' }))
+  t.equal(value && text(value as Uint8Array), 'v')
 })
 
 t.test('what a disk refused to keep of it is kept with the next that begins', async t => {

@@ -4,6 +4,7 @@
  */
 import t from 'tap'
 import { SLOTS } from '../src/digest/limits.ts'
+import { Recovery, type RecoveryComponents } from '../src/repair/recovery.ts'
 import { Filling } from '../src/replica/filling.ts'
 import { MemoryDisk } from '../src/store/memory.ts'
 import { text, utf8 } from '../src/util/bytes.ts'
@@ -330,4 +331,30 @@ t.test('what is lost', async t => {
       t.equal(decodeSlots(bytes), undefined)
     }
   })
+})
+
+t.test('an answer from before slots changed hands counts for nothing', async t => {
+  const filling = new Filling(new WatchedStore({ disk: new MemoryDisk() }))
+  let answer: (bytes: Uint8Array) => void = () => {}
+  const nothing = () => {}
+  const recovery = new Recovery({
+    replica: { filling },
+    membership: {
+      peers: ['g' as NodeId, 'dead' as NodeId],
+      serve: nothing,
+      ask: () => new Promise(resolve => (answer = resolve))
+    },
+    liveness: { isAlive: (id: NodeId) => id === 'g' },
+    leftovers: {},
+    meter: { count: nothing },
+    log: { info: nothing, debug: nothing, warn: nothing }
+  } as unknown as RecoveryComponents)
+  await filling.lose([7])
+  const turn = recovery.turn()
+  // Slots change hands while the answer is on its way: g owned slot 7 when it was asked.
+  await recovery.askAgain()
+  answer(encodeSlots([]))
+  await turn
+  t.same([...filling.asked], [], 'who owned it when it was asked is asked again')
+  t.same([...recovery.waiting], [7])
 })

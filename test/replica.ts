@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { QUARANTINE_ROWS_MAX } from '../src/replica/quarantine.ts'
 import { HearsayError, StoreError } from '../src/errors.ts'
 import { printActor } from '../src/lattice/dot.ts'
 import { encodeDelta, encodeRow } from '../src/lattice/encode.ts'
@@ -568,6 +569,20 @@ t.test('what cannot be joined', async t => {
       t.equal(rowCommits(parts), commits)
     })
   }
+
+  t.test('says that a row from too far ahead is not kept where there is no room', async t => {
+    const { replica } = await openReplica()
+    const { row: bytes } = foreign('from the future', NOON + 61_000)
+    const rows = Array.from({ length: QUARANTINE_ROWS_MAX }, (_, i) => ({
+      key: utf8(`${i}`),
+      bytes
+    }))
+    const { refusals } = await replica.applyAll(rows)
+    t.ok(refusals.every(error => 'code' in error && error.code === 'ERR_CLOCK_SKEW'))
+    const refused = replica.apply(utf8('one more'), 'row', bytes)
+    await t.rejects(refused, { code: 'ERR_OVERLOADED', message: /one more.*no room/ })
+    t.equal(replica.quarantine.size, QUARANTINE_ROWS_MAX)
+  })
 
   t.test('a row that is ahead still waits after another row of its key has come', async t => {
     const { replica, clock } = await openReplica()

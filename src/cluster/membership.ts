@@ -75,6 +75,8 @@ export class Membership {
   readonly #keeper: ViewKeeper
   readonly #comparing: Comparing
   #unsaid: MemberState | undefined
+  /** The notice of a roll-back that is on its way to the disk: no answer may come before it is there. */
+  #noticing: Promise<void> | undefined
 
   constructor(components: MembershipComponents, init: MembershipInit) {
     this.#components = components
@@ -222,7 +224,18 @@ export class Membership {
   #hear(peer: NodeId, { mine, yours }: Marks): Promise<void> | undefined {
     const { remembered } = this.#components
     if (this.#keeper.view.table.get(peer) !== undefined) remembered.see(peer, mine)
-    return remembered.isForgotten(peer, yours) ? this.#reassert(yours) : undefined
+    if (remembered.isForgotten(peer, yours)) this.#notice(yours)
+    return this.#noticing
+  }
+
+  #notice(mark: Mark): void {
+    const all = [this.#noticing, this.#reassert(mark)]
+    const noticing = Promise.all(all).then(() => {})
+    this.#noticing = noticing
+    const over = () => {
+      if (this.#noticing === noticing) this.#noticing = undefined
+    }
+    noticing.then(over, over)
   }
 
   /** Only what a node says of itself is taken from gossip: it is signed by its sender. */

@@ -15,10 +15,13 @@
  * Bounded by the member table: only marks of members are kept, and a few lives of each.
  */
 import type { Log, Store, StoreWrite } from '../ports.ts'
-import { text, utf8 } from '../util/bytes.ts'
+import { equal, text, utf8 } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
-import { isTuple, pack, unpack } from '../util/msgpack.ts'
+import { pack, unpack } from '../util/msgpack.ts'
 import { isBefore, MARK_NONE, markFields, readMark, type Mark, type Marks } from '../wire/mark.ts'
+
+/** Of one peer, the oldest first: the one to tell it, and those of its later lives. */
+type Marked = readonly [Mark, ...Mark[]]
 
 export interface RememberedComponents {
   readonly store: Store
@@ -37,15 +40,14 @@ const RANGE = { from: utf8(PREFIX), to: utf8('mark of!') }
 
 export class Remembered {
   readonly #components: RememberedComponents
-  /** Of each peer the mark to tell it, and those of its later lives. */
-  readonly #marks = new Map<NodeId, readonly [Mark, ...Mark[]]>()
-  readonly #unsaved = new Map<NodeId, Mark>()
+  readonly #marks = new Map<NodeId, Marked>()
+  readonly #unsaved = new Map<NodeId, Marked>()
 
   constructor(components: RememberedComponents) {
     this.#components = components
     for (const [key, value] of components.store.range('meta', RANGE)) {
-      const mark = readStored(value)
-      if (mark) this.#marks.set(text(key.subarray(PREFIX.length)) as NodeId, [mark])
+      const marks = readStored(value)
+      if (marks) this.#marks.set(text(key.subarray(PREFIX.length)) as NodeId, marks)
     }
   }
 
@@ -61,7 +63,7 @@ export class Remembered {
     const last = known.at(-1) as Mark
     if (!isBefore(last, mark)) return
     const before = last.life === mark.life ? known.slice(0, -1) : known
-    const [first, ...others] = [...before, mark] as [Mark, ...Mark[]]
+    const [first, ...others] = [...before, mark] as unknown as Marked
     this.#keep(peer, [first, ...others.slice(1 - LIVES_KEPT)])
   }
 
@@ -70,13 +72,12 @@ export class Remembered {
     const known = this.#marks.get(peer)
     if (known === undefined || isBefore(yours, known[0])) return
     const [, ...others] = known
-    if (others.length > 0) this.#keep(peer, others as [Mark, ...Mark[]])
+    if (others.length > 0) this.#keep(peer, others as unknown as Marked)
   }
 
-  #keep(peer: NodeId, marks: readonly [Mark, ...Mark[]]): void {
-    const before = this.#marks.get(peer)?.[0]
+  #keep(peer: NodeId, marks: Marked): void {
     this.#marks.set(peer, marks)
-    if (marks[0] !== before) this.#unsaved.set(peer, marks[0])
+    this.#unsaved.set(peer, marks)
   }
 
   /** True when a peer remembers more of this node than is here. */
@@ -93,8 +94,8 @@ export class Remembered {
 
   /** What to commit at once; `saved` follows. */
   writes(): StoreWrite[] {
-    return [...this.#unsaved].map(([peer, mark]) => {
-      return { space: 'meta', key: utf8(PREFIX + peer), value: pack(markFields(mark)) }
+    return [...this.#unsaved].map(([peer, marks]) => {
+      return { space: 'meta', key: utf8(PREFIX + peer), value: pack(marks.flatMap(markFields)) }
     })
   }
 
@@ -102,8 +103,9 @@ export class Remembered {
   saved(writes: readonly StoreWrite[]): void {
     for (const { key, value } of writes) {
       const peer = text(key.subarray(PREFIX.length)) as NodeId
-      const [known, saved] = [this.#unsaved.get(peer), value && readStored(value)]
-      if (known && saved && !isBefore(saved, known)) this.#unsaved.delete(peer)
+      const known = this.#unsaved.get(peer)
+      const isSame = known && value && equal(value, pack(known.flatMap(markFields)))
+      if (isSame) this.#unsaved.delete(peer)
     }
   }
 
@@ -116,7 +118,10 @@ export class Remembered {
   }
 }
 
-function readStored(value: Uint8Array): Mark | undefined {
+function readStored(value: Uint8Array): Marked | undefined {
   const fields = unpack(value)
-  return isTuple(fields, 2) ? readMark(fields) : undefined
+  if (!Array.isArray(fields) || fields.length === 0 || fields.length % 2 !== 0) return undefined
+  const marks: (Mark | undefined)[] = []
+  for (let at = 0; at < fields.length; at += 2) marks.push(readMark(fields.slice(at, at + 2)))
+  return marks.includes(undefined) ? undefined : (marks as unknown as Marked)
 }

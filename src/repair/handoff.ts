@@ -77,6 +77,7 @@ export class Handoff {
     const { replica, recovery } = this.#components
     const { filling } = replica
     if (filling.size === 0) return
+    this.#follow()
     const { waiting } = recovery
     const isDone = (slot: number) =>
       this.#owned[slot] === 0 || (!waiting.has(slot) && this.#isProven(slot))
@@ -107,10 +108,16 @@ export class Handoff {
 
   #noteExchange({ peer, complete, generation }: Exchanged): void {
     const { filling } = this.#components.replica
-    if (this.#generation !== filling.generation) this.#matched.clear()
-    this.#generation = filling.generation
+    this.#follow()
     if (complete && generation === filling.generation) this.#matched.add(peer)
     this.#later(this.#endProven())
+  }
+
+  /** What matched before slots last began to be filled proves nothing of them. */
+  #follow(): void {
+    const { generation } = this.#components.replica.filling
+    if (this.#generation !== generation) this.#matched.clear()
+    this.#generation = generation
   }
 
   /** What counts in memory already and only has to reach the disk. */

@@ -39,6 +39,8 @@ export class Recovery {
   readonly #left = new Map<NodeId, readonly number[]>()
   /** The `Filling.losses` of which that is. */
   #losses = 0
+  /** How often slots have changed hands. */
+  #changes = 0
 
   constructor(components: RecoveryComponents) {
     this.#components = components
@@ -66,11 +68,12 @@ export class Recovery {
     if (filling.lost.size === 0) return
     this.#follow()
     const { losses } = filling
+    const changes = this.#changes
     for (const peer of this.#reachable()) {
       signal?.throwIfAborted()
       const left = await this.#ask(peer, signal)
-      // What was lost meanwhile it was not asked for.
-      if (filling.losses !== losses) return
+      // What was lost meanwhile it was not asked for, nor for what it owned then and does no more.
+      if (filling.losses !== losses || this.#changes !== changes) return
       if (left?.length === 0) await filling.noteAsked(peer, losses)
       else if (left !== undefined) this.#left.set(peer, left)
     }
@@ -79,6 +82,7 @@ export class Recovery {
 
   /** Slots have changed hands: what was asked before says nothing of those. */
   async askAgain(): Promise<void> {
+    this.#changes++
     this.#left.clear()
     await this.#components.replica.filling.askAgain()
   }

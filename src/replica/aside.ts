@@ -26,19 +26,24 @@ export class Aside {
     return own ?? this.#quarantine.waiting(id)
   }
 
-  /** What would make too much of a row is dropped: what is there already waits on. */
-  add(id: Uint8Array, reason: 'malformed' | 'ahead', encoded: Encoded): void {
+  /** False for what is not kept: what would make too much of a row, and what there is no room for. */
+  add(id: Uint8Array, reason: 'malformed' | 'ahead', encoded: Encoded): boolean {
     const change = decodeChange(encoded.kind === 'delta', encoded.bytes)
     if (change === undefined || reason === 'malformed') {
-      this.writes.push(...this.#quarantine.add(id, reason, encoded))
-      return
+      return this.#keep(this.#quarantine.add(id, reason, encoded))
     }
     const before = this.waiting(id)
     const row = before && joinChange(joinChange(ROW_EMPTY, before), change)
     const kept: Encoded = row ? { kind: 'row', bytes: encodeRow(row) } : encoded
-    if (kept.bytes.length > ROW_BYTES_MAX) return
+    if (kept.bytes.length > ROW_BYTES_MAX) return false
+    if (!this.#keep(this.#quarantine.add(id, reason, kept))) return false
     this.#waiting.set(nameOf(id), row ?? change)
-    this.writes.push(...this.#quarantine.add(id, reason, kept))
+    return true
+  }
+
+  #keep(writes: readonly StoreWrite[]): boolean {
+    this.writes.push(...writes)
+    return writes.length > 0
   }
 
   /** Something was joined into the row: what it makes up for is kept no more. */

@@ -125,9 +125,9 @@ export class Batch {
     if (!this.#take(current, change)) {
       const joined = this.#joined(current.row, change)
       if (typeof joined === 'string') {
-        // It says that the change is kept: so not before it is.
-        current.settles.push(() => job.reject(refusalOf(joined, place.key)))
-        this.#aside.add(place.id, joined, change)
+        const isKept = this.#aside.add(place.id, joined, change)
+        // It says whether the change is kept: so not before it is.
+        current.settles.push(() => job.reject(refusalOf(joined, place.key, isKept)))
         return
       }
       this.#stage(current, joined)

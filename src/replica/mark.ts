@@ -85,10 +85,15 @@ export class MarkKeeper {
     return went !== undefined && count <= went
   }
 
-  /** Takes a forgotten mark as known from now on. Not durable before `accept`. */
-  note({ life, count }: Mark): void {
-    if (life === 0) return
-    this.#lives.set(life, Math.max(count, this.#lives.get(life) ?? 0))
+  /** Takes a forgotten mark as known from now on; not durable before `accept`. Returns what takes it back. */
+  note({ life, count }: Mark): () => void {
+    if (life === 0) return () => {}
+    const before = this.#lives.get(life)
+    this.#lives.set(life, Math.max(count, before ?? 0))
+    return () => {
+      if (before === undefined) this.#lives.delete(life)
+      else this.#lives.set(life, before)
+    }
   }
 
   /** Goes on above a forgotten mark; resolves when that is durable. */

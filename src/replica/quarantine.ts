@@ -95,7 +95,7 @@ export class Quarantine {
   }
 
   /**
-   * What to commit to keep aside what came in; nothing when there is no room, and it is dropped. Of one
+   * What to commit to keep aside what came in; nothing when there is no room, and it is refused. Of one
    * row one thing is kept: what is ahead is to be given joined with what waits already.
    */
   add(id: Uint8Array, reason: 'malformed' | 'ahead', { kind, bytes }: Encoded): StoreWrite[] {

@@ -74,8 +74,15 @@ function numberMessage(name: string, why: 'text' | 'overflow'): string {
 }
 
 /** Why a row or delta that came in could not be joined. */
-export function refusalOf(reason: Reason, key: Uint8Array): HearsayError {
+export function refusalOf(reason: Reason, key: Uint8Array, isKept = true): HearsayError {
   const name = printKey(key)
+  if (reason === 'ahead' && !isKept) {
+    return new HearsayError(
+      'ERR_OVERLOADED',
+      `The version of ${name} is too far ahead of the clock of this replica, and there is no room to keep ` +
+        'it aside. Set the clocks of all nodes by NTP.'
+    )
+  }
   return reason === 'ahead'
     ? new HearsayError(
         'ERR_CLOCK_SKEW',
