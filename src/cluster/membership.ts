@@ -34,7 +34,7 @@ import type { View } from '../ring/placement.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { MARK_NONE, type Mark, type Marks } from '../wire/mark.ts'
 import { decodeAsk, decodeReply, encodeAsk, encodeReply } from '../wire/view.ts'
-import { Comparing, malformed } from './comparing.ts'
+import { Comparing, logged, malformed } from './comparing.ts'
 import type { Remembered } from './remembered.ts'
 import { ViewKeeper } from './view-keeper.ts'
 
@@ -281,9 +281,6 @@ export class Membership {
     }
   }
 }
-
-/** What it rejects with was logged where it came from. */
-function logged(): void {}
 
 /** As many as a member may have; those that only this machine can reach come last. */
 function bestAddresses(addresses: readonly string[]): readonly string[] {

@@ -1,7 +1,8 @@
 /**
  * Leftovers: rows of slots that this node owns no more. Whatever it was the only one to hold when it
  * lost them (an owner that was away while others joined) is given to the owners of now by an exchange that
- * goes one way, until all of each slot was once taken by one of them; from there anti-entropy spreads it. Then the slot is done with, for as long as this node does not own it again.
+ * goes one way, until all of each slot was once taken by one of them; from there anti-entropy spreads
+ * it. Then the slot is done with, for as long as this node does not own it again.
  *
  *   owned ──▶ not owned, has rows ──all at an owner──▶ done
  *     ▲───────────────┴──────────────owned again─────────┘
