@@ -18,6 +18,7 @@ import type { Forest } from './digest/forest.ts'
 import type { BackgroundTask, RequestDefaults } from './options.ts'
 import type { Clock, Log, Meter, Network, Random, Store, Timers } from './ports.ts'
 import { AntiEntropy, type AntiEntropyInit } from './repair/anti-entropy.ts'
+import { Arrival } from './repair/arrival.ts'
 import { ByHand } from './repair/by-hand.ts'
 import { Entry, type EntryInit } from './repair/entry.ts'
 import { Foreground } from './repair/foreground.ts'
@@ -85,7 +86,7 @@ export interface EngineInit extends EntryInit {
   readonly scrubMs?: number
 }
 
-type Workers = Readonly<Record<BackgroundTask | 'quarantine' | 'checkpoint', Worker>>
+type Workers = Readonly<Record<BackgroundTask | 'arrival' | 'quarantine' | 'checkpoint', Worker>>
 
 const CHECKPOINTS_A_TURN = 4
 
@@ -104,6 +105,7 @@ export class Engine {
   readonly byHand: ByHand
   readonly #components: EngineComponents
   readonly #handoff: Handoff
+  readonly #arrival: Arrival
   readonly #entry: Entry
   readonly #leftovers: Leftovers
   readonly #recovery: Recovery
@@ -144,7 +146,8 @@ export class Engine {
       antiEntropy: this.antiEntropy,
       recovery: this.#recovery
     })
-    this.#entry = new Entry({ ...parts, handoff: this.#handoff }, init)
+    this.#arrival = new Arrival({ ...parts, antiEntropy: this.antiEntropy })
+    this.#entry = new Entry({ ...parts, handoff: this.#handoff, arrival: this.#arrival }, init)
     const reader = new Reader({ ...parts, fanout })
     const hint = (owner: NodeId, key: Uint8Array) => this.hints.add(owner, key)
     const keep = (keeping: Keeping) => this.hints.keep(keeping)
@@ -220,6 +223,7 @@ export class Engine {
     return {
       hints: worker('hints', hintsMs, signal => this.hints.replay(signal)),
       'anti-entropy': worker('anti-entropy', exchangeMs, signal => this.#exchange(signal)),
+      arrival: worker('arrival', 1_000, signal => this.#arrival.turn(signal)),
       quarantine: worker('quarantine', 10_000, () => this.replica.retryAhead()),
       checkpoint: worker('checkpoint', checkpointMs, signal => this.#checkpoint(signal)),
       scrub: worker('scrub', scrubMs, signal => this.scrub.turn(signal))

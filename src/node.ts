@@ -251,7 +251,7 @@ export class Node implements HearsayNode {
     const { invite } = this.#init
     if (invite === undefined) throw new HearsayError('ERR_INVITE', 'This node makes no invites.')
     const others = [...this.#engine.membership.view.table]
-      .filter(({ id, state }) => id !== this.id && state === 'up')
+      .filter(({ id, state }) => id !== this.id && (state === 'up' || state === 'filled'))
       .flatMap(({ addresses }) => addresses)
     return invite([...this.addresses(), ...others].slice(0, INVITE_ADDRESSES_MAX))
   }

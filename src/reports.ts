@@ -10,7 +10,7 @@ export type BackgroundTask = 'hints' | 'anti-entropy' | 'scrub'
 export interface MemberStatus {
   readonly id: NodeId
   readonly self: boolean
-  readonly state: 'joining' | 'up' | 'leaving' | 'left'
+  readonly state: 'joining' | 'filled' | 'up' | 'leaving' | 'left'
   /** This node's own opinion. */
   readonly liveness: 'alive' | 'suspect' | 'down'
   readonly addresses: readonly string[]

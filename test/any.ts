@@ -10,6 +10,7 @@ import type { NodeId } from '../src/util/node-id.ts'
 import { openReplica, silent, type ReplicaParts } from './fixtures/engine-parts.ts'
 import { cut, formWorld, keyWhere, mend, runUntil, storedAt } from './fixtures/engine-world.ts'
 import { HandTime } from './fixtures/hand-time.ts'
+import { ownersOf } from './fixtures/owners.ts'
 import { rowsOf } from './fixtures/sim/inspect.ts'
 import { Stream } from './fixtures/sim/random.ts'
 import type { World } from './fixtures/sim/world.ts'
@@ -177,7 +178,7 @@ function createBlind(
   owners: () => NodeId[],
   keep: BlindComponents['keep']
 ): Blind {
-  const view = { ownersOf: () => ({ current: owners(), next: owners() }) }
+  const view = { ownersOf: () => ownersOf(owners()) }
   return new Blind({
     replica,
     membership: { id: 'c', view } as unknown as Membership,

@@ -21,8 +21,8 @@ import { timeOf } from '../src/lattice/hlc.ts'
 import type { Network } from '../src/ports.ts'
 import { assign, joinDelta, ROW_EMPTY, winner } from '../src/lattice/row.ts'
 import type { ReplicaAnswer } from '../src/quorum/read.ts'
-import type { Owners } from '../src/quorum/write.ts'
 import type { Mutated, Replica } from '../src/replica/replica.ts'
+import type { Owners } from '../src/ring/view.ts'
 import { utf8 } from '../src/util/bytes.ts'
 import { Counters } from '../src/util/counters.ts'
 import type { NodeId } from '../src/util/node-id.ts'
@@ -41,6 +41,7 @@ import {
   ID_BYTES
 } from '../src/wire/passing.ts'
 import { HandTime, turn } from './fixtures/hand-time.ts'
+import { joining, ownersOf } from './fixtures/owners.ts'
 import { setTo, silent } from './fixtures/engine-parts.ts'
 import { actor } from './fixtures/lattice-arbitrary.ts'
 import { Stream } from './fixtures/sim/random.ts'
@@ -69,7 +70,7 @@ const quorumRead = {
 
 /** On node `d`, which owns nothing; `over` stands for how owners answer. */
 function readerOver(over: object, time: HandTime, meter = new Counters()) {
-  const view = { ownersOf: () => ({ current: owners }) }
+  const view = { ownersOf: () => ownersOf(owners) }
   const membership = { id: d, view } as unknown as Membership
   const liveness = { inOrder: () => [...owners], opinion: () => 'alive' } as unknown as Liveness
   const fanout = {
@@ -292,7 +293,7 @@ t.test('a write', async t => {
   /** On node `a`. */
   function writerOver(parts: Parts) {
     const time = new HandTime()
-    const view = { ownersOf: () => parts.owners ?? { current: owners, next: owners } }
+    const view = { ownersOf: () => parts.owners ?? ownersOf(owners) }
     const mutated = parts.mutated ?? Promise.resolve({ key, bytes: key, delta })
     const writer = new Writer({
       replica: { mutate: () => mutated } as unknown as Replica,
@@ -330,13 +331,13 @@ t.test('a write', async t => {
     }
   })
 
-  t.test('counts in its errors the group of owners that is short', async t => {
-    const moving = { current: [a, b, c], next: [b, c, d] }
+  t.test('counts in its errors what has come for those who count least', async t => {
+    const moving = joining([b, c, d, a], [d], 3)
     const { time, writer } = writerOver({ owners: moving, applies: [b] })
     const ended = writer.write({ ...request, timeoutMs: 100 }).catch((error: unknown) => error)
     await time.pass(100)
     t.match(await ended, { code: 'ERR_TIMEOUT', needed: 2, acknowledged: [b], timeoutMs: 100 })
-    const down = writerOver({ owners: { current: [a, b], next: [b, c] }, applies: [b] })
+    const down = writerOver({ owners: joining([b, c, a], [c], 2), applies: [b] })
     const all = { ...request, level: 'all' as const, timeoutMs: 100 }
     const late = down.writer.write(all).catch((error: unknown) => error)
     await down.time.pass(100)
@@ -391,7 +392,7 @@ t.test('a write through a node that does not own the key', async t => {
       const write = decodePassing(body)?.write
       return write && decodeForward(write)?.timeoutMs
     }
-    const view = { ownersOf: () => ({ current: owners, next: owners }) }
+    const view = { ownersOf: () => ownersOf(owners) }
     const isAlive = (node: NodeId) => !down.includes(node)
     const coordinator = new Coordinator({
       replica: {} as Replica,
@@ -475,7 +476,7 @@ t.test('a write through a node that does not own the key', async t => {
 
   t.test('is refused with the name of the key by an owner without its whole row', async t => {
     let handle: ((from: NodeId, body: Uint8Array) => Promise<Uint8Array>) | undefined
-    const view = { ownersOf: () => ({ current: owners, next: owners }) }
+    const view = { ownersOf: () => ownersOf(owners) }
     new Coordinator({
       replica: { isWhole: () => false },
       membership: { id: a, view, serve: (_: string, each: typeof handle) => (handle = each) },
@@ -544,7 +545,7 @@ t.test('a write through a node that does not own the key', async t => {
     const controller = new AbortController()
     const membership = {
       id: d,
-      view: { ownersOf: () => ({ current: owners, next: owners }) },
+      view: { ownersOf: () => ownersOf(owners) },
       serve: () => {},
       ask: async () => {
         controller.abort(reason)

@@ -55,6 +55,7 @@ import {
 } from './fixtures/engine-world.ts'
 import { HandTime } from './fixtures/hand-time.ts'
 import { actor } from './fixtures/lattice-arbitrary.ts'
+import { ownersOf } from './fixtures/owners.ts'
 import { rowsOf } from './fixtures/sim/inspect.ts'
 import { Stream } from './fixtures/sim/random.ts'
 import type { World } from './fixtures/sim/world.ts'
@@ -93,7 +94,7 @@ async function createHints(
       return stage.fingerprint
     },
     table: { get: () => ({ state: stage.state }) },
-    ownersOf: () => ({ current: stage.owners, next: stage.owners })
+    ownersOf: () => ownersOf(stage.owners)
   }
   const membership = {
     peers: [owner],
@@ -1521,7 +1522,7 @@ t.test('a delete', async t => {
     let now = 0
     const catchUp = new CatchUp({
       membership: {
-        view: { ownersOf: () => ({ current: ['a', 'b', 'c'] }) }
+        view: { ownersOf: () => ownersOf(['a', 'b', 'c'] as NodeId[]) }
       } as unknown as Membership,
       replica: { apply: () => Promise.reject(new Error('there is nothing to learn')) },
       reader: {

@@ -6,11 +6,12 @@ import { assign, join, joinDelta, ROW_EMPTY, type Row } from '../src/lattice/row
 import { needed, overlaps, parseLevel, readLevel, type Level } from '../src/quorum/level.ts'
 import { Latency, PATIENCE_MS_MAX, PEERS_MAX, SAMPLES_MAX } from '../src/quorum/latency.ts'
 import { Read, type Ask, type ReplicaAnswer } from '../src/quorum/read.ts'
-import { Tally } from '../src/quorum/tally.ts'
-import { Write } from '../src/quorum/write.ts'
+import { Tally, type Voters } from '../src/quorum/tally.ts'
+import { tallyOfWrite } from '../src/quorum/write.ts'
 import { hex, utf8 } from '../src/util/bytes.ts'
 import type { NodeId } from '../src/util/node-id.ts'
 import { actor } from './fixtures/lattice-arbitrary.ts'
+import { moving, settled } from './fixtures/owners.ts'
 
 const [a, b, c, d] = ['a', 'b', 'c', 'd'] as unknown as [NodeId, NodeId, NodeId, NodeId]
 const no = new Error('no')
@@ -72,7 +73,7 @@ t.test('a level', async t => {
 
 t.test('a tally', async t => {
   t.test('counts a node once, however often it acknowledges', async t => {
-    const tally = new Tally([{ owners: [a, b, c], needed: 2 }])
+    const tally = new Tally(settled([a, b, c]), 2)
     tally.acknowledge(a)
     tally.acknowledge(a)
     t.equal(tally.outcome, 'pending')
@@ -81,44 +82,39 @@ t.test('a tally', async t => {
   })
 
   t.test('does not count a node that is no owner', async t => {
-    const tally = new Tally([{ owners: [a, b], needed: 1 }])
+    const tally = new Tally(settled([a, b]), 1)
     tally.acknowledge(d)
     t.equal(tally.outcome, 'pending')
   })
 
-  t.test('has to reach the number in each group', async t => {
-    const groups = [
-      { owners: [a, b], needed: 2 },
-      { owners: [b, c, d], needed: 2 }
-    ]
-    const tally = new Tally(groups)
-    tally.acknowledge(a)
-    tally.acknowledge(b)
-    t.equal(tally.outcome, 'pending')
+  t.test('has to be enough with the newcomer and without', async t => {
+    const voters = moving([a, b, d, c], [d], 3)
+    const tally = new Tally(voters, 'quorum')
     tally.acknowledge(d)
+    tally.acknowledge(c)
+    t.equal(tally.outcome, 'pending', 'only one of them counts to any node')
+    tally.acknowledge(b)
     t.equal(tally.outcome, 'reached')
-    const other = new Tally(groups)
-    other.acknowledge(b)
+    const other = new Tally(voters, 'quorum')
+    other.acknowledge(a)
     other.acknowledge(c)
-    other.refuse(a, no)
-    t.equal(other.outcome, 'impossible', 'the first group cannot reach it any more')
+    t.equal(other.outcome, 'pending', 'to those who count d, c is no owner')
+    other.refuse(d, no)
+    other.refuse(b, no)
+    t.equal(other.outcome, 'impossible')
   })
 
-  t.test('tells what the group needs and has that lacks most', async t => {
-    const tally = new Tally([
-      { owners: [a, b, c], needed: 2 },
-      { owners: [c, d], needed: 2 }
-    ])
-    t.same(tally.shortest, { needed: 2, acknowledged: [] })
-    tally.acknowledge(a)
-    tally.acknowledge(b)
-    t.same(tally.shortest, { needed: 2, acknowledged: [] }, 'neither of them is in it')
+  t.test('tells what is needed and has come for those who count least', async t => {
+    const tally = new Tally(moving([a, b, d, c], [d], 3), 'quorum')
+    t.same(tally.progress, { needed: 2, acknowledged: [], owners: 3 })
+    tally.acknowledge(c)
+    t.same(tally.progress, { needed: 2, acknowledged: [], owners: 3 })
     tally.acknowledge(d)
-    t.same(tally.shortest, { needed: 2, acknowledged: [d] })
+    t.same(tally.progress, { needed: 2, acknowledged: [c], owners: 3 })
   })
 
   t.test('is impossible exactly when too many have refused', async t => {
-    const tally = new Tally([{ owners: [a, b, c], needed: 2 }])
+    const tally = new Tally(settled([a, b, c]), 2)
     tally.refuse(a, no)
     t.equal(tally.outcome, 'pending')
     tally.refuse(a, no)
@@ -129,7 +125,7 @@ t.test('a tally', async t => {
   })
 
   t.test('takes an acknowledgement for the last word', async t => {
-    const tally = new Tally([{ owners: [a, b], needed: 2 }])
+    const tally = new Tally(settled([a, b]), 2)
     tally.refuse(a, no)
     tally.acknowledge(a)
     tally.refuse(a, no)
@@ -138,40 +134,58 @@ t.test('a tally', async t => {
     t.equal(tally.failures.size, 0)
   })
 
-  t.test('agrees with counting, whatever is said in whatever order', async t => {
-    const nodes = fc.subarray([a, b, c, d], { minLength: 1 })
-    const group = nodes.chain(owners =>
-      fc.record({ owners: fc.constant(owners), needed: fc.integer({ min: 1, max: 4 }) })
-    )
-    const said = fc.array(fc.tuple(fc.constantFrom(a, b, c, d), fc.boolean()))
+  t.test('agrees with counting for each node, whomever that takes for an owner', async t => {
+    const all = [a, b, c, d, 'e', 'f'] as NodeId[]
+    const voters = fc.record({
+      ranked: fc.shuffledSubarray(all, { minLength: 1 }),
+      newcomers: fc.subarray(all),
+      n: fc.integer({ min: 1, max: 4 })
+    })
+    const level = fc.constantFrom<Level>('one', 'two', 'quorum', 'all', 3)
+    const said = fc.array(fc.tuple(fc.constantFrom(...all), fc.boolean()))
     fc.assert(
-      fc.property(fc.array(group, { minLength: 1, maxLength: 2 }), said, (groups, said) => {
-        const tally = new Tally(groups)
+      fc.property(voters, level, said, ({ ranked, newcomers, n }, level, said) => {
+        const tally = new Tally(moving(ranked, newcomers, n), level)
         for (const [node, yes] of said) {
           if (yes) tally.acknowledge(node)
           else tally.refuse(node, no)
         }
         const yes = new Set(said.filter(([, yes]) => yes).map(([node]) => node))
         const heard = new Set(said.map(([node]) => node))
-        const counts = groups.map(({ owners, needed }) => ({
-          reached: owners.filter(node => yes.has(node)).length >= needed,
-          lost: owners.filter(node => yes.has(node) || !heard.has(node)).length < needed
-        }))
-        const expected = counts.every(({ reached }) => reached)
+        const views = ownersOfEachNode(tally.voters)
+        const isEnough = (isSaid: (node: NodeId) => boolean) =>
+          views.every(
+            owners => owners.filter(isSaid).length >= Math.max(1, needed(level, owners.length))
+          )
+        const expected = isEnough(node => yes.has(node))
           ? 'reached'
-          : counts.some(({ lost }) => lost)
-            ? 'impossible'
-            : 'pending'
+          : isEnough(node => yes.has(node) || !heard.has(node))
+            ? 'pending'
+            : 'impossible'
         if (tally.outcome !== expected) throw new Error(`${tally.outcome}, not ${expected}`)
-      })
+      }),
+      { numRuns: 2_000 }
     )
     t.pass()
   })
 })
 
+/** Of every node there may be: each has heard of some newcomers, whichever those are. */
+function ownersOfEachNode({ ranked, unsettled, n }: Voters): NodeId[][] {
+  const newcomers = ranked.filter(node => unsettled.has(node))
+  return Array.from({ length: 2 ** newcomers.length }, (_, bits) => {
+    const isHeard = (node: NodeId) => ((bits >> newcomers.indexOf(node)) & 1) === 1
+    return ranked.filter(node => !unsettled.has(node) || isHeard(node)).slice(0, n)
+  })
+}
+
 function rowOf(value: string, at: number, by: number, on: Row = ROW_EMPTY): Row {
   const time = at === 0 ? TIME_ZERO : timeOf(at)
   return joinDelta(on, assign(on, utf8(value), { actor: actor(by), time }))
+}
+
+function readOf(owners: NodeId[], level: number): Read {
+  return new Read({ voters: settled(owners), level, candidates: owners })
 }
 
 t.test('a read', async t => {
@@ -183,7 +197,7 @@ t.test('a read', async t => {
   const failed = { answer: 'failed' as const, error: no }
 
   t.test('asks as many as it needs first, and each only once', async t => {
-    const read = new Read([a, b, c], 2)
+    const read = readOf([a, b, c], 2)
     t.same(read.start(), [
       { node: a, whole: true },
       { node: b, whole: false }
@@ -194,19 +208,19 @@ t.test('a read', async t => {
 
   t.test('counts neither what is unknown nor what failed', async t => {
     for (const answer of [unknown, failed]) {
-      const read = new Read([a, b, c], 2)
+      const read = readOf([a, b, c], 2)
       read.answer(a, is(one))
       read.answer(b, answer)
       t.equal(read.outcome, 'pending')
       read.answer(c, { answer: 'absent' })
       t.equal(read.outcome, 'reached')
-      t.same(read.acknowledged, [a, c])
+      t.same(read.progress.acknowledged, [a, c])
       t.same(read.result().behind, [c])
     }
   })
 
   t.test('is impossible when too many do not know, and says why', async t => {
-    const read = new Read([a, b, c], 2)
+    const read = readOf([a, b, c], 2)
     read.answer(a, unknown)
     read.answer(b, failed)
     t.equal(read.outcome, 'impossible')
@@ -215,7 +229,7 @@ t.test('a read', async t => {
   })
 
   t.test('joins what it heard and names those that had less', async t => {
-    const read = new Read([a, b, c], 3)
+    const read = readOf([a, b, c], 3)
     read.answer(a, is(one))
     read.answer(b, is(two))
     read.answer(c, { answer: 'absent' })
@@ -226,7 +240,7 @@ t.test('a read', async t => {
   })
 
   t.test('of two concurrent rows is answered by neither alone', async t => {
-    const read = new Read([a, b], 2)
+    const read = readOf([a, b], 2)
     read.answer(a, is(two))
     read.answer(b, is(other))
     const { row, behind } = read.result()
@@ -236,7 +250,7 @@ t.test('a read', async t => {
 
   t.test('of equal rows, or of nothing, finds nobody behind', async t => {
     for (const answer of [is(two), { answer: 'absent' as const }]) {
-      const read = new Read([a, b], 2)
+      const read = readOf([a, b], 2)
       read.answer(a, answer)
       read.answer(b, answer)
       t.same(read.result().behind, [])
@@ -244,7 +258,7 @@ t.test('a read', async t => {
   })
 
   t.test('also uses what a late one said', async t => {
-    const read = new Read([a, b, c], 1)
+    const read = readOf([a, b, c], 1)
     read.answer(a, is(one))
     t.equal(read.outcome, 'reached')
     read.answer(b, is(two))
@@ -265,7 +279,7 @@ t.test('a read with digests', async t => {
   const nodesOf = (asks: readonly Ask[]) => asks.map(({ node }) => node)
 
   t.test('takes one that equals the row of another for an answer', async t => {
-    const read = new Read([a, b, c], 2)
+    const read = readOf([a, b, c], 2)
     read.start()
     read.answer(b, digest(two))
     t.same(read.fetch(), [], 'the row is on its way')
@@ -277,7 +291,7 @@ t.test('a read with digests', async t => {
   })
 
   t.test('fetches the row where it differs, and of several that are equal one', async t => {
-    const read = new Read([a, b, c, d], 4)
+    const read = readOf([a, b, c, d], 4)
     read.start()
     for (const node of [b, c]) read.answer(node, digest(two))
     read.answer(d, digest(other))
@@ -288,14 +302,14 @@ t.test('a read with digests', async t => {
     ])
     t.same(read.fetch(), [], 'once')
     read.answer(b, is(two))
-    t.same(read.acknowledged, [a, b, c])
+    t.same(read.progress.acknowledged, [a, b, c])
     read.answer(d, is(other))
     t.equal(read.outcome, 'reached')
     t.same(read.result().behind, [a, b, c, d], 'two are concurrent')
   })
 
   t.test('takes one that equals the join of the others for an answer', async t => {
-    const read = new Read([a, b, c], 3)
+    const read = readOf([a, b, c], 3)
     read.start()
     read.answer(a, is(two))
     read.answer(b, is(other))
@@ -311,7 +325,7 @@ t.test('a read with digests', async t => {
       { answer: 'unknown' }
     ]
     for (const answer of answers) {
-      const read = new Read([a, b, c], 2)
+      const read = readOf([a, b, c], 2)
       read.start()
       if (answer === undefined) read.late(a)
       else read.answer(a, answer)
@@ -323,14 +337,14 @@ t.test('a read with digests', async t => {
   })
 
   t.test('does not forget an answer because a later one fails', async t => {
-    const read = new Read([a, b, c], 3)
+    const read = readOf([a, b, c], 3)
     read.start()
     read.answer(b, digest(two))
     read.late(a)
     t.same(nodesOf(read.fetch()), [b])
     read.answer(a, is(two))
     read.answer(b, { answer: 'failed', error: no })
-    t.same(read.acknowledged, [a, b])
+    t.same(read.progress.acknowledged, [a, b])
     t.equal(read.failures.size, 0)
   })
 
@@ -343,7 +357,7 @@ t.test('a read with digests', async t => {
     const holdings = fc.array(holding, { minLength: 1, maxLength: 4 })
     const run = (held: (Row | string)[], needed: number, order: () => number) => {
       const nodes = [a, b, c, d].slice(0, held.length)
-      const read = new Read(nodes, needed)
+      const read = readOf(nodes, needed)
       const holds = (node: NodeId) => held[nodes.indexOf(node)] as Row | string
       const underWay: Ask[] = [...read.start()]
       let asked = underWay.length
@@ -452,13 +466,8 @@ t.test('a write', async t => {
     (node: NodeId) =>
       nodes.includes(node)
 
-  t.test('goes to every owner of both placements, each once', async t => {
-    const owners = { current: [a, b, c], next: [d, a, b] }
-    t.same(new Write(owners, 'quorum').replicas, [a, b, c, d])
-  })
-
-  t.test('has to reach its level in both placements', async t => {
-    const { tally } = new Write({ current: [a, b, c], next: [b, c, d] }, 'quorum')
+  t.test('has to reach its level with a newcomer and without', async t => {
+    const tally = tallyOfWrite(moving([b, c, d, a], [d], 3), 'quorum')
     tally.acknowledge(a)
     tally.acknowledge(b)
     t.equal(tally.outcome, 'pending', 'the next owners have it once only')
@@ -466,25 +475,25 @@ t.test('a write', async t => {
     t.equal(tally.outcome, 'reached')
   })
 
-  t.test('knows beforehand that too few are alive, in either placement', async t => {
-    const same = [a, b, c]
-    const write = new Write({ current: same, next: same }, 'quorum')
+  t.test('knows beforehand that too few are alive, with the newcomer or without', async t => {
+    const write = tallyOfWrite(settled([a, b, c]), 'quorum')
     t.equal(write.shortage(alive(a, b)), undefined)
     t.same(write.shortage(alive(a)), { needed: 2, alive: 1, owners: 3 })
-    const moving = new Write({ current: [a, b], next: [a, d] }, 'all')
-    t.same(moving.shortage(alive(a, b)), { needed: 2, alive: 1, owners: 2 })
+    const all = tallyOfWrite(moving([a, d, b], [d], 2), 'all')
+    t.same(all.shortage(alive(a, b)), { needed: 2, alive: 1, owners: 2 })
   })
 
   t.test('at a level above the number of owners is always short', async t => {
-    const write = new Write({ current: [a], next: [a] }, 'two')
+    const write = tallyOfWrite(settled([a]), 'two')
     t.same(write.shortage(alive(a)), { needed: 2, alive: 1, owners: 1 })
-    const nobody = new Write({ current: [], next: [] }, 'one')
-    t.same(nobody.shortage(alive()), { needed: 1, alive: 0, owners: 0 })
+    for (const level of ['one', 'all'] as const) {
+      const nobody = tallyOfWrite(settled([], 3), level)
+      t.same(nobody.shortage(alive()), { needed: 1, alive: 0, owners: 0 })
+    }
   })
 
   t.test('at level any is content with one of all owners, now or next', async t => {
-    const { tally, replicas } = new Write({ current: [a, b], next: [b, c] }, 'any')
-    t.same(replicas, [a, b, c])
+    const tally = tallyOfWrite(moving([a, b, c], [c], 2), 'any')
     tally.refuse(a, no)
     tally.refuse(b, no)
     t.equal(tally.outcome, 'pending')

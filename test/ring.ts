@@ -13,7 +13,8 @@ import {
   type Member,
   type MemberState
 } from '../src/ring/members.ts'
-import { placement, sharedSlots, viewOf } from '../src/ring/placement.ts'
+import { placement, sharedSlots } from '../src/ring/placement.ts'
+import { viewOf } from '../src/ring/view.ts'
 import {
   leafOf,
   leafRange,
@@ -29,7 +30,7 @@ import type { NodeId } from '../src/util/node-id.ts'
 
 const id = (name: string | number): NodeId => `n${name}` as NodeId
 
-const states: MemberState[] = ['joining', 'up', 'leaving', 'left']
+const states: MemberState[] = ['joining', 'filled', 'up', 'leaving', 'left']
 
 function member(name: string | number, fields: Partial<Member> = {}): Member {
   const plain = { incarnation: 1n, state: 'up', addresses: [], weight: 1, zone: '', actor: 1n }
@@ -357,28 +358,72 @@ void t.test('shared slots are those that all of the nodes own', async t => {
   t.equal(sharedSlots(place, id(0), id(9)).length, 0)
 })
 
-void t.test('a view asks those who own now and tells those who will', async t => {
+void t.test('a view', async t => {
   const members = (...of: MemberState[]): MemberTable =>
     new MemberTable(of.map((state, i) => member(i, { state })))
-  const nodes = (table: MemberTable): [string, string, boolean] => {
-    const { current, next, changing } = viewOf(table, 3)
-    return [current.nodes.join(' '), next.nodes.join(' '), changing]
-  }
-  t.same(nodes(members('up', 'up', 'left')), ['n0 n1', 'n0 n1', false])
-  t.same(nodes(members('up', 'joining')), ['n0', 'n0 n1', true])
-  t.same(nodes(members('up', 'up', 'leaving')), ['n0 n1 n2', 'n0 n1', true])
-  t.same(nodes(members('joining')), ['', 'n0', true])
-  t.same(nodes(emptyTable), ['', '', false])
-  const steady = viewOf(members('up', 'up'), 3)
-  t.equal(steady.current, steady.next)
-  t.equal(steady.fingerprint, fingerprint(steady.table))
-  const moving = viewOf(members('up', 'joining'), 1)
-  for (let slot = 0; slot < 100; slot++) {
-    const owners = moving.ownersOf(slot)
-    t.same(owners.current, ['n0'])
-    t.same(owners.next, moving.next.owners(slot))
-  }
-  t.same(viewOf(emptyTable, 3).ownersOf(7), { current: [], next: [] })
+  const slots = Array.from({ length: 200 }, (_, slot) => slot)
+
+  void t.test('tells who counts and who will', async t => {
+    const nodes = (...of: MemberState[]): [string, string, string] => {
+      const { current, next, all } = viewOf(members(...of), 3)
+      return [current.nodes.join(' '), next.nodes.join(' '), all.nodes.join(' ')]
+    }
+    t.same(nodes('up', 'up', 'left'), ['n0 n1', 'n0 n1', 'n0 n1'])
+    t.same(nodes('up', 'joining'), ['n0', 'n0 n1', 'n0 n1'])
+    t.same(nodes('up', 'filled', 'joining'), ['n0', 'n0 n1 n2', 'n0 n1 n2'])
+    t.same(nodes('up', 'up', 'leaving'), ['n0 n1 n2', 'n0 n1', 'n0 n1 n2'])
+    t.same(nodes('joining'), ['', 'n0', 'n0'])
+    t.same(nodes(), ['', '', ''])
+    t.match(viewOf(emptyTable, 3).ownersOf(7), { current: [], next: [], all: [] })
+  })
+
+  void t.test('in which nobody comes or goes has owners and no others', async t => {
+    const view = viewOf(members('up', 'up', 'up', 'up'), 3)
+    t.equal(view.current, view.next)
+    t.equal(view.fingerprint, fingerprint(view.table))
+    for (const slot of slots) {
+      const { current, all, reads, writes } = view.ownersOf(slot)
+      t.same(all, current)
+      for (const { ranked, unsettled, n } of [reads, writes]) {
+        t.same([ranked, unsettled.size, n], [current, 0, 3])
+      }
+    }
+  })
+
+  void t.test(
+    'has reads go by the old owners until a newcomer is filled, and writes not',
+    async t => {
+      const joining = viewOf(members('up', 'up', 'joining'), 1)
+      const filled = viewOf(members('up', 'up', 'filled'), 1)
+      for (const slot of slots) {
+        const [before, after] = [joining.ownersOf(slot), filled.ownersOf(slot)]
+        t.same(before.reads, { ranked: before.current, unsettled: new Set(), n: 1 })
+        for (const voters of [before.writes, after.writes, after.reads]) {
+          t.same(voters, { ranked: before.all, unsettled: new Set(['n2']), n: 1 })
+        }
+        t.same(new Set(before.all), new Set([...before.current, ...before.next]))
+      }
+      const up = viewOf(members('up', 'up', 'up'), 1)
+      for (const slot of slots) t.same(up.ownersOf(slot).reads.ranked, filled.next.owners(slot))
+    }
+  )
+
+  void t.test('has every owner that any node may take for one, and no others', async t => {
+    const states: MemberState[] = ['up', 'up', 'joining', 'filled', 'up', 'joining', 'up']
+    const { ownersOf, all } = viewOf(members(...states), 2)
+    const newcomers = states.flatMap((state, i) => (state === 'up' ? [] : [i]))
+    const views = Array.from({ length: 2 ** newcomers.length }, (_, bits) => {
+      const isHeard = (i: number) => ((bits >> newcomers.indexOf(i)) & 1) === 1
+      const isCounted = (i: number) => !newcomers.includes(i) || isHeard(i)
+      return viewOf(members(...states.map((_, i) => (isCounted(i) ? 'up' : 'left'))), 2).current
+    })
+    for (const slot of slots) {
+      const each = new Set(views.flatMap(placement => placement.owners(slot)))
+      t.same(new Set(ownersOf(slot).all), each)
+      t.same(ownersOf(slot).writes.ranked, ownersOf(slot).all)
+      for (const node of all.nodes) t.equal(all.owned(node)[slot], each.has(node) ? 1 : 0)
+    }
+  })
 })
 
 /** A detector with peers that were heard at 0, and the printed actions of each call. */

@@ -59,7 +59,7 @@ export class Comparing {
     this.#cancel()
   }
 
-  /** Compares tables with a peer; afterwards each has what the other had. */
+  /** Compares tables with a peer; afterwards each has what the other had, the peer also on disk. */
   async compare(peer: NodeId): Promise<void> {
     const { network, keeper, merge, hear, remembered, onCompared } = this.#components
     const options = { deadlineMs: COMPARE_DEADLINE_MS }
@@ -84,6 +84,7 @@ export class Comparing {
     // An answer says that it is durable.
     await hear(from, marks)
     if (isBytes(table)) merge(table, from)
+    await keeper.durable()
     const same = fingerprint === keeper.view.fingerprint
     return this.#encode(from, same ? null : encodeTable(keeper.view.table))
   }

@@ -30,7 +30,7 @@ import {
   type MemberState
 } from '../ring/members.ts'
 import { ADDRESSES_MAX } from '../ring/member.ts'
-import type { View } from '../ring/placement.ts'
+import type { View } from '../ring/view.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { MARK_NONE, type Mark, type Marks } from '../wire/mark.ts'
 import { decodeAsk, decodeReply, encodeAsk, encodeReply } from '../wire/view.ts'
@@ -147,7 +147,7 @@ export class Membership {
     this.#components.network.publish(encodeTable(new MemberTable([member])))
   }
 
-  /** Compares tables with a peer; afterwards each has what the other had. */
+  /** Compares tables with a peer; afterwards each has what the other had, the peer also on disk. */
   compare(peer: NodeId): Promise<void> {
     return this.#comparing.compare(peer)
   }

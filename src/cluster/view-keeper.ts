@@ -10,7 +10,7 @@ import {
   MEMBERS_MAX,
   type MemberTable
 } from '../ring/members.ts'
-import { viewOf, type View } from '../ring/placement.ts'
+import { viewOf, type View } from '../ring/view.ts'
 import { utf8 } from '../util/bytes.ts'
 
 export interface ViewKeeperComponents {
@@ -32,6 +32,8 @@ export class ViewKeeper {
   readonly #listeners: ((view: View) => void)[] = []
   #view: View
   #saving: Promise<void> = Promise.resolve()
+  /** Why the table as it is could not be saved. */
+  #refused: unknown
 
   constructor(components: ViewKeeperComponents, n: number) {
     this.#components = components
@@ -51,6 +53,15 @@ export class ViewKeeper {
   /** Resolves when the table is on disk, or was refused by it. */
   saved(): Promise<void> {
     return this.#saving
+  }
+
+  /** Resolves when the table is on disk. What was refused is tried once more; rejects with the reason. */
+  async durable(): Promise<void> {
+    await this.#saving
+    if (this.#refused === undefined) return
+    this.#save(encodeTable(this.#view.table))
+    await this.#saving
+    if (this.#refused !== undefined) throw this.#refused
   }
 
   set(table: MemberTable): void {
@@ -78,7 +89,13 @@ export class ViewKeeper {
   #save(value: Uint8Array): void {
     const { store, log } = this.#components
     this.#saving = this.#saving
-      .then(() => store.commit([{ space: 'meta', key: KEY, value }]))
-      .catch((error: unknown) => log.warn('members-not-saved', { error: String(error) }))
+      .then(() => store.commit([{ space: 'meta', key: KEY, value }], 'flush'))
+      .then(() => {
+        this.#refused = undefined
+      })
+      .catch((error: unknown) => {
+        this.#refused = error
+        log.warn('members-not-saved', { error: String(error) })
+      })
   }
 }

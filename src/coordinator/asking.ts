@@ -30,6 +30,8 @@ export class Asking {
   readonly #init: AskingInit
   readonly #read: Read
   readonly #late = new Set<Cancel>()
+  /** Questions that are not answered yet. */
+  #open = 0
   #decided: (() => void) | undefined
 
   constructor(components: AskingComponents, init: AskingInit, read: Read) {
@@ -66,9 +68,11 @@ export class Asking {
   #ask({ node, whole }: Ask): void {
     const since = this.#components.clock.monoMs()
     const sent = this.#send(node, whole)
+    this.#open++
     const cancel = this.#watch(node)
     void sent.then(answer => {
       cancel()
+      this.#open--
       this.#note(node, answer, since)
       this.#read.answer(node, answer)
       if (this.#decided === undefined) return
@@ -125,5 +129,7 @@ export class Asking {
       this.#ask(ask)
     }
     if (this.#read.outcome !== 'pending') this.#decided?.()
+    // While members come or go as many as the level needs may not be enough.
+    else if (this.#open === 0) this.#askNext()
   }
 }

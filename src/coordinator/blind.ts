@@ -22,7 +22,6 @@ import { joinDelta, type Row } from '../lattice/row.ts'
 import type { Clock, Log, Random, Timers } from '../ports.ts'
 import { refusalError } from '../replica/refusals.ts'
 import type { Replica } from '../replica/replica.ts'
-import { allOwners } from '../ring/placement.ts'
 import { slotOf } from '../ring/slot.ts'
 import { nameOf } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
@@ -78,7 +77,7 @@ export class Blind {
 
   async #write({ key, operation, flush }: BlindRequest): Promise<Written> {
     const { membership, keep, clock } = this.#components
-    const owners = allOwners(membership.view.ownersOf(slotOf(key)))
+    const owners = membership.view.ownersOf(slotOf(key)).all
     const others = owners.filter(owner => owner !== membership.id)
     if (owners.length === 0) throw new UnavailableError('write', 'any', 1, 0, 0)
     const versions: Dot[] = []

@@ -16,7 +16,6 @@ import type { ExplainedCopy, ExplainedEntry, Explanation } from '../options.ts'
 import type { Clock } from '../ports.ts'
 import { judge } from '../quorum/explain.ts'
 import type { Replica } from '../replica/replica.ts'
-import { allOwners } from '../ring/placement.ts'
 import { KEY_BYTES_MAX } from '../ring/row-key.ts'
 import { slotOf } from '../ring/slot.ts'
 import { hex } from '../util/bytes.ts'
@@ -62,8 +61,7 @@ export class Explainer {
     request.signal?.throwIfAborted()
     const { membership, replica, clock } = this.#components
     const place = replica.rows.locate(request.key)
-    const { current, next } = membership.view.ownersOf(place.slot)
-    const owners = allOwners({ current, next })
+    const { current, next, all: owners } = membership.view.ownersOf(place.slot)
     const asked = [...owners, ...this.#keepers(owners)]
     const answers = await Promise.all(asked.map(node => this.#ask(node, request)))
     request.signal?.throwIfAborted()
@@ -120,7 +118,7 @@ export class Explainer {
   #holding(key: Uint8Array): Holding {
     const { membership, replica, hintedFor, carried, matched } = this.#components
     const place = replica.rows.locate(key)
-    const isOwner = allOwners(membership.view.ownersOf(place.slot)).includes(membership.id)
+    const isOwner = membership.view.ownersOf(place.slot).all.includes(membership.id)
     const held = replica.rows.read(place)?.row
     const kept = carried(key)
     return {

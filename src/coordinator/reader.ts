@@ -15,10 +15,11 @@ import { versionOf, type Row } from '../lattice/row.ts'
 import type { Answer, ReadRepairMode } from '../options.ts'
 import type { Clock, Meter, Timers } from '../ports.ts'
 import { Latency } from '../quorum/latency.ts'
-import { needed, type Level } from '../quorum/level.ts'
+import type { Level } from '../quorum/level.ts'
 import { Read, type HeldAnswer } from '../quorum/read.ts'
 import { onlyCopyError } from '../replica/refusals.ts'
 import { slotOf } from '../ring/slot.ts'
+import { sameVoters, type Voters } from '../ring/view.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { Asking } from './asking.ts'
 import { GRACE_MS, within } from './deadline.ts'
@@ -77,14 +78,15 @@ export class Reader {
     signal?.throwIfAborted()
     let read = this.#begin(request)
     const onTimeout = () => {
-      throw new TimeoutError('read', read.needed, read.acknowledged, timeoutMs)
+      const { needed, acknowledged } = read.progress
+      throw new TimeoutError('read', needed, acknowledged, timeoutMs)
     }
     const work = async (): Promise<RowRead> => {
-      const owners = this.#owners(request.key)
+      const voters = this.#voters(request.key)
       const asking = this.#asking(read, request)
       await asking.run()
       this.#assertAnswered(read, request.key)
-      if (owners.join() !== this.#owners(request.key).join()) {
+      if (!sameVoters(voters, this.#voters(request.key))) {
         read = this.#begin(request)
         return work()
       }
@@ -94,32 +96,34 @@ export class Reader {
   }
 
   #begin({ key, level }: ReadRequest): Read {
-    const owners = this.#owners(key)
-    const count = needed(level, owners.length)
-    const candidates = this.#inOrder(key, owners)
-    if (candidates.length < count || count === 0) {
-      const [needed, alive] = [Math.max(1, count), candidates.length]
-      throw new UnavailableError('read', String(level), needed, alive, owners.length)
+    const voters = this.#voters(key)
+    const candidates = this.#inOrder(key, voters)
+    const read = new Read({ voters, level, candidates }, this.#components.fanout.digestOf(key))
+    if (read.shortage !== undefined) {
+      const { needed, alive, owners } = read.shortage
+      throw new UnavailableError('read', String(level), needed, alive, owners)
     }
-    return new Read(candidates, count, this.#components.fanout.digestOf(key))
+    return read
   }
 
-  #owners(key: Uint8Array): readonly NodeId[] {
-    return this.#components.membership.view.ownersOf(slotOf(key)).current
+  #voters(key: Uint8Array): Voters {
+    return this.#components.membership.view.ownersOf(slotOf(key)).reads
   }
 
   /**
-   * Those worth asking: this node if it can answer, the alive ones, the suspects, each the fastest
-   * first. A node that is still being filled asks itself last.
+   * Those worth asking: this node if it can answer, the alive ones, first those whose answer counts for
+   * everybody, the suspects, each the fastest first. A node that is still being filled asks itself last.
    */
-  #inOrder(key: Uint8Array, owners: readonly NodeId[]): NodeId[] {
+  #inOrder(key: Uint8Array, { ranked, unsettled, n }: Voters): NodeId[] {
     const { liveness, membership, fanout, clock } = this.#components
-    const isBlind = owners.includes(membership.id) && !fanout.isWholeHere(key)
+    const isBlind = ranked.includes(membership.id) && !fanout.isWholeHere(key)
+    const undisputed = ranked.slice(0, n).filter(node => !unsettled.has(node))
     const rank = (node: NodeId) => {
-      if (node === membership.id) return isBlind ? 3 : 0
-      return liveness.opinion(node) === 'alive' ? 1 : 2
+      if (node === membership.id) return isBlind ? 4 : 0
+      if (liveness.opinion(node) !== 'alive') return 3
+      return undisputed.includes(node) ? 1 : 2
     }
-    const fastest = this.#latency.order(liveness.inOrder(owners), clock.monoMs())
+    const fastest = this.#latency.order(liveness.inOrder(ranked), clock.monoMs())
     return fastest.sort((a, b) => rank(a) - rank(b))
   }
 
@@ -136,7 +140,7 @@ export class Reader {
     const { key, timeoutMs, readRepair: mode } = request
     const outcome = read.result()
     const { repaired, refusals } = await this.#repair.run(outcome, { key, timeoutMs, mode })
-    if (outcome.answered.length - refusals.size < read.needed) {
+    if (!read.isEnough(outcome.answered.filter(node => !refusals.has(node)))) {
       // Whoever has answered during the repair is compared now.
       read.withdraw(refusals)
       await asking.goOn(refusals.size)
@@ -153,7 +157,8 @@ export class Reader {
   #assertAnswered(read: Read, key: Uint8Array): void {
     if (read.outcome !== 'impossible') return
     if (read.isUnknown && this.#components.fanout.isLostHere(key)) throw onlyCopyError(key)
-    throw new QuorumFailedError('read', read.needed, read.acknowledged, read.failures)
+    const { needed, acknowledged } = read.progress
+    throw new QuorumFailedError('read', needed, acknowledged, read.failures)
   }
 }
 

@@ -18,9 +18,10 @@ import type { Operation } from '../lattice/operation.ts'
 import type { Clock, Log, Timers } from '../ports.ts'
 import type { Level } from '../quorum/level.ts'
 import type { Tally } from '../quorum/tally.ts'
-import { Write, type Owners } from '../quorum/write.ts'
+import { tallyOfWrite } from '../quorum/write.ts'
 import type { Mutated, Replica } from '../replica/replica.ts'
 import { slotOf } from '../ring/slot.ts'
+import { sameVoters, type Voters } from '../ring/view.ts'
 import type { NodeId } from '../util/node-id.ts'
 import type { Written } from '../wire/forward.ts'
 import { GRACE_MS, within } from './deadline.ts'
@@ -62,13 +63,13 @@ export class Writer {
   async write(request: WriteRequest): Promise<Written> {
     const { liveness, membership } = this.#components
     const { key, level } = request
-    const write = new Write(membership.view.ownersOf(slotOf(key)), level)
-    const shortage = write.shortage(node => liveness.isAlive(node))
+    const tally = tallyOfWrite(membership.view.ownersOf(slotOf(key)).writes, level)
+    const shortage = tally.shortage(node => liveness.isAlive(node))
     if (shortage !== undefined) {
       const { needed, alive, owners } = shortage
       throw new UnavailableError('write', String(level), needed, alive, owners)
     }
-    return new Round(this.#components, request, write.tally).run()
+    return new Round(this.#components, request, tally).run()
   }
 }
 
@@ -92,14 +93,14 @@ class Round {
     const { timeoutMs, givenMs = timeoutMs, signal } = this.#request
     const end = clock.monoMs() + timeoutMs
     const onTimeout = () => {
-      const { needed, acknowledged } = this.#tally.shortest
+      const { needed, acknowledged } = this.#tally.progress
       throw new TimeoutError('write', needed, acknowledged, givenMs)
     }
     const { delta, number } = await within(timers, this.#write(), { timeoutMs, signal, onTimeout })
     await this.#hintsKept(Math.max(0, end - clock.monoMs()))
-    const { outcome, shortest, acknowledged, failures } = this.#tally
+    const { outcome, progress, acknowledged, failures } = this.#tally
     if (outcome !== 'reached') {
-      throw new QuorumFailedError('write', shortest.needed, shortest.acknowledged, failures)
+      throw new QuorumFailedError('write', progress.needed, progress.acknowledged, failures)
     }
     return {
       version: printDot(delta.dot),
@@ -125,25 +126,25 @@ class Round {
 
   /** Until the level is decided under the owners of that moment. */
   async #settle(mutated: Mutated): Promise<void> {
-    const owners = this.#owners()
-    const write = new Write(owners, this.#request.level)
-    this.#tally = write.tally
-    await this.#reach(write, mutated)
-    const reached = write.tally.outcome === 'reached'
-    if (reached && !sameOwners(owners, this.#owners())) await this.#settle(mutated)
+    const voters = this.#voters()
+    const tally = tallyOfWrite(voters, this.#request.level)
+    this.#tally = tally
+    await this.#reach(tally, mutated)
+    const reached = tally.outcome === 'reached'
+    if (reached && !sameVoters(voters, this.#voters())) await this.#settle(mutated)
   }
 
-  #owners(): Owners {
-    return this.#components.membership.view.ownersOf(slotOf(this.#request.key))
+  #voters(): Voters {
+    return this.#components.membership.view.ownersOf(slotOf(this.#request.key)).writes
   }
 
   /** Resolves when the tally is decided; answers after that still become hints. */
-  #reach({ tally, replicas }: Write, mutated: Mutated): Promise<void> {
+  #reach(tally: Tally, mutated: Mutated): Promise<void> {
     return new Promise(resolve => {
       const decide = () => {
         if (tally.outcome !== 'pending') resolve()
       }
-      for (const node of replicas) {
+      for (const node of tally.voters.ranked) {
         void this.#send(node, mutated).then(failure => {
           if (failure === undefined) tally.acknowledge(node)
           else tally.refuse(node, failure)
@@ -188,12 +189,4 @@ class Round {
     this.#hinting.push(kept)
     return failure
   }
-}
-
-function sameOwners(a: Owners, b: Owners): boolean {
-  return sameList(a.current, b.current) && sameList(a.next, b.next)
-}
-
-function sameList(a: readonly NodeId[], b: readonly NodeId[]): boolean {
-  return a.length === b.length && a.every((node, i) => node === b[i])
 }

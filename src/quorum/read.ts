@@ -17,7 +17,8 @@ import { equal } from '../util/bytes.ts'
 import { encodeRow } from '../lattice/encode.ts'
 import { join, ROW_EMPTY, type Row } from '../lattice/row.ts'
 import { Digests } from './digests.ts'
-import { Tally, type Outcome } from './tally.ts'
+import type { Level } from './level.ts'
+import { Tally, type Outcome, type Progress, type Shortage, type Voters } from './tally.ts'
 
 export type ReplicaAnswer =
   | {
@@ -50,9 +51,16 @@ export interface ReadOutcome {
   readonly behind: readonly NodeId[]
 }
 
+export interface ReadInit {
+  readonly voters: Voters
+  readonly level: Level
+  readonly candidates: readonly NodeId[]
+}
+
 export class Read {
   readonly answers = new Map<NodeId, HeldAnswer>()
-  readonly needed: number
+  /** Too few of them are alive: nobody needs to be asked. */
+  readonly shortage: Shortage | undefined
   readonly #tally: Tally
   readonly #candidates: NodeId[]
   readonly #digests: Digests
@@ -63,15 +71,17 @@ export class Read {
   readonly #withdrawn = new Set<NodeId>()
   #hasLeftOut = false
 
-  /** `candidates`: the owners that are alive, in the order to ask them; none twice. */
+  /** `candidates`: those of the voters that are alive, in the order to ask them; none twice. */
   constructor(
-    candidates: readonly NodeId[],
-    needed: number,
+    { voters, level, candidates }: ReadInit,
     digestOf: (row: Row) => Uint8Array = encodeRow
   ) {
-    this.needed = needed
     this.#candidates = [...candidates]
-    this.#tally = new Tally([{ owners: candidates, needed }])
+    this.#tally = new Tally(voters, level)
+    this.shortage = this.#tally.shortage(node => candidates.includes(node))
+    for (const node of voters.ranked) {
+      if (!candidates.includes(node)) this.#tally.refuse(node, new Error('the node is down'))
+    }
     this.#digests = new Digests(digestOf)
   }
 
@@ -79,8 +89,9 @@ export class Read {
     return this.#tally.outcome
   }
 
-  get acknowledged(): readonly NodeId[] {
-    return [...this.#tally.acknowledged]
+  /** How far it is, for an error to report. */
+  get progress(): Progress {
+    return this.#tally.progress
   }
 
   get failures(): ReadonlyMap<NodeId, Error> {
@@ -95,7 +106,9 @@ export class Read {
 
   /** Whom to ask at first. */
   start(): readonly Ask[] {
-    return this.#candidates.splice(0, this.needed).map((node, i) => this.#ask(node, i === 0))
+    return this.#candidates
+      .splice(0, this.progress.needed)
+      .map((node, i) => this.#ask(node, i === 0))
   }
 
   /** One more owner to ask: because an answer did not count, or because one is slow. */
@@ -126,12 +139,18 @@ export class Read {
   }
 
   result(): ReadOutcome {
-    const answered = this.acknowledged
+    const answered = [...this.#tally.acknowledged]
     const rows = answered.map(node => rowOf(this.answers.get(node)))
     const row = rows.reduce(join, ROW_EMPTY)
     const bytes = encodeRow(row)
     const isBehind = (_: NodeId, i: number) => !equal(encodeRow(rows[i] as Row), bytes)
     return { row, answered, behind: answered.filter(isBehind) }
+  }
+
+  /** Whether the answers of these alone decide the read. */
+  isEnough(nodes: Iterable<NodeId>): boolean {
+    const set = new Set(nodes)
+    return this.#tally.shortage(node => set.has(node)) === undefined
   }
 
   /** They answered with less than the others and cannot be brought up to them: others are needed. */
@@ -149,12 +168,11 @@ export class Read {
    * whether it will do.
    */
   leaveOut(): boolean {
-    const kept = [...this.#withdrawn]
-    if (this.#hasLeftOut || kept.length < this.needed) return false
+    if (this.#hasLeftOut || !this.isEnough(this.#withdrawn)) return false
     this.#hasLeftOut = true
     const reason = new Error('what it holds is refused by the others')
-    for (const node of this.acknowledged) this.#tally.withdraw(node, reason)
-    for (const node of kept) this.#tally.acknowledge(node)
+    for (const node of this.#tally.acknowledged) this.#tally.withdraw(node, reason)
+    for (const node of this.#withdrawn) this.#tally.acknowledge(node)
     return true
   }
 

@@ -1,29 +1,47 @@
 /**
- * Counts who has acknowledged, in one or more groups of owners; each group has to reach its own
- * number. A node counts once however often it answers, and only in the groups it belongs to.
+ * Counts who has acknowledged a request, and when that is enough. While members come or go nodes differ
+ * on who owns a slot, and it has to be enough for every one of them: each newcomer may be counted or
+ * not. The worst case is known without trying them all: it counts just those newcomers that have not
+ * acknowledged. To count one more that has only adds an acknowledgement, and to count one less that has
+ * not lets in an owner that may have.
  */
 import type { NodeId } from '../util/node-id.ts'
+import { needed, type Level } from './level.ts'
 
-export interface Group {
-  readonly owners: readonly NodeId[]
-  readonly needed: number
+/** Whose answers decide. */
+export interface Voters {
+  /** Whoever may be an owner, best first. */
+  readonly ranked: readonly NodeId[]
+  /** Who of them is an owner to some nodes and to others not. */
+  readonly unsettled: ReadonlySet<NodeId>
+  /** How many owners there are where there are members enough. */
+  readonly n: number
 }
 
-/** How far one group has come. */
+/** How far it is for those who count least. */
 export interface Progress {
   readonly needed: number
   readonly acknowledged: readonly NodeId[]
+  readonly owners: number
+}
+
+export interface Shortage {
+  readonly needed: number
+  readonly alive: number
+  readonly owners: number
 }
 
 export type Outcome = 'pending' | 'reached' | 'impossible'
 
 export class Tally {
-  readonly groups: readonly Group[]
+  readonly voters: Voters
+  readonly #level: Level
   readonly acknowledged = new Set<NodeId>()
   readonly failures = new Map<NodeId, Error>()
 
-  constructor(groups: readonly Group[]) {
-    this.groups = groups
+  constructor(voters: Voters, level: Level) {
+    this.voters = voters
+    this.#level = level
   }
 
   acknowledge(node: NodeId): void {
@@ -42,30 +60,34 @@ export class Tally {
   }
 
   get outcome(): Outcome {
-    if (this.groups.every(group => this.#count(group) >= group.needed)) return 'reached'
-    return this.groups.some(group => this.#possible(group) < group.needed)
-      ? 'impossible'
-      : 'pending'
+    if (isEnough(this.progress)) return 'reached'
+    const possible = this.#progress(node => !this.failures.has(node))
+    return isEnough(possible) ? 'pending' : 'impossible'
   }
 
-  /** Of the group that lacks most: what an error reports. There has to be a group. */
-  get shortest(): Progress {
-    const all = this.groups.map(({ owners, needed }) => ({
-      needed,
-      acknowledged: owners.filter(node => this.acknowledged.has(node))
-    }))
-    return all.reduce((a, b) => (lacking(b) > lacking(a) ? b : a))
+  /** What an error reports. */
+  get progress(): Progress {
+    return this.#progress(node => this.acknowledged.has(node))
   }
 
-  #count(group: Group): number {
-    return group.owners.filter(node => this.acknowledged.has(node)).length
+  /** What there is too little of should nobody answer but these. */
+  shortage(isAlive: (node: NodeId) => boolean): Shortage | undefined {
+    const possible = this.#progress(isAlive)
+    if (isEnough(possible)) return undefined
+    const { needed, acknowledged, owners } = possible
+    return { needed, alive: acknowledged.length, owners }
   }
 
-  #possible(group: Group): number {
-    return group.owners.filter(node => !this.failures.has(node)).length
+  #progress(hasAcknowledged: (node: NodeId) => boolean): Progress {
+    const { ranked, unsettled, n } = this.voters
+    const owners = ranked.filter(node => !unsettled.has(node) || !hasAcknowledged(node)).slice(0, n)
+    const acknowledged = owners.filter(hasAcknowledged)
+    // Where there is no owner nothing is enough.
+    const count = Math.max(1, needed(this.#level, owners.length))
+    return { needed: count, acknowledged, owners: owners.length }
   }
 }
 
-function lacking({ needed, acknowledged }: Progress): number {
-  return needed - acknowledged.length
+function isEnough({ needed, acknowledged }: Progress): boolean {
+  return acknowledged.length >= needed
 }

@@ -83,8 +83,8 @@ export class Answering {
     const { membership, replica, shared } = this.#components
     if (slots === undefined) return shared.group(from)
     const { view, id } = membership
-    const owned = [view.current.owned(id), view.next.owned(id)]
-    const isHere = slots.every(slot => owned.some(flags => flags[slot] === 1))
+    const owned = view.all.owned(id)
+    const isHere = slots.every(slot => owned[slot] === 1)
     if (!isHere || slots.length === 0) throw malformed(from)
     return replica.forest.group(slots)
   }

@@ -7,11 +7,13 @@ import { HearsayError } from '../errors.ts'
 import type { Log, Network, Timers } from '../ports.ts'
 import type { Replica } from '../replica/replica.ts'
 import { sleep } from '../util/sleep.ts'
+import type { Arrival } from './arrival.ts'
 import type { Handoff } from './handoff.ts'
 
 export interface EntryComponents {
   readonly membership: Membership
   readonly handoff: Handoff
+  readonly arrival: Pick<Arrival, 'turn'>
   readonly replica: Replica
   readonly network: Network
   readonly timers: Timers
@@ -39,7 +41,7 @@ export class Entry {
 
   /** Becomes a member: again, as the founder, or by joining. */
   async enter(signal: AbortSignal): Promise<void> {
-    const { membership, handoff, replica } = this.#components
+    const { membership, handoff, arrival, replica } = this.#components
     if (membership.self === undefined && this.#init.found) {
       await membership.announce('up')
       return handoff.settle(signal)
@@ -50,10 +52,14 @@ export class Entry {
       replica.filling.release()
       if (!heard) return
     }
-    // The others may remember it as up although its own directory does not: then it is.
-    if (membership.self?.state === 'up') return membership.announce('up')
-    await membership.announce('joining')
-    await handoff.join(signal)
+    // The others may remember more than its own directory does: then that is what it is.
+    const joined = joinedAs(membership)
+    if (joined !== undefined) await membership.announce(joined)
+    else {
+      await membership.announce('joining')
+      await handoff.join(signal)
+    }
+    await arrival.turn(signal)
   }
 
   /**
@@ -69,11 +75,11 @@ export class Entry {
       const reached = results.filter(result => result.status === 'fulfilled').length
       log.info('returned', { members: peers.length, reached })
       if (reached > 0 || peers.length === 0) return true
-      if (membership.self?.state === 'up') break
+      if (joinedAs(membership) !== undefined) break
       await sleep(timers, JOIN_RETRY_MS, signal)
     }
     await replica.identity.rotate('nobody-reached')
-    membership.announceOnContact('up')
+    membership.announceOnContact(joinedAs(membership) ?? 'up')
     return false
   }
 
@@ -103,6 +109,11 @@ export class Entry {
  */
 function knowsMembers({ view }: Membership): boolean {
   return view.current.nodes.length > 0
+}
+
+/** `undefined` for one that has to join, or to go on with it. */
+function joinedAs({ self }: Membership): 'filled' | 'up' | undefined {
+  return self?.state === 'filled' || self?.state === 'up' ? self.state : undefined
 }
 
 /** Errors that a further attempt cannot mend. */

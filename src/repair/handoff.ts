@@ -11,7 +11,7 @@
  * of them. All that are alive, because a write at a lower level may be on any one.
  * What was held before and lost, members that own nothing of it are asked for as well (recovery.ts).
  *
- * A joining node counts only when nothing is filling any more.
+ * A joining node begins to count when nothing is filling any more; arrival.ts has what follows.
  */
 import type { Liveness } from '../cluster/liveness.ts'
 import type { Membership } from '../cluster/membership.ts'
@@ -20,7 +20,7 @@ import { HearsayError } from '../errors.ts'
 import type { Log, Timers } from '../ports.ts'
 import { needed } from '../quorum/level.ts'
 import type { Replica } from '../replica/replica.ts'
-import type { View } from '../ring/placement.ts'
+import type { View } from '../ring/view.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { sleep } from '../util/sleep.ts'
 import type { AntiEntropy, Exchanged } from './anti-entropy.ts'
@@ -57,12 +57,12 @@ export class Handoff {
     antiEntropy.onExchange(report => this.#noteExchange(report))
   }
 
-  /** Resolves when this node holds all it is about to own and has announced itself as up. */
+  /** Resolves when this node holds all it is about to own and has said so. */
   async join(signal: AbortSignal): Promise<void> {
     const { membership, timers, log } = this.#components
     log.info('joining', { members: membership.peers.length })
     while (!(await this.#fill(signal))) await sleep(timers, RETRY_MS, signal)
-    await membership.announce('up')
+    await membership.announce('filled')
     log.info('joined')
   }
 
@@ -129,8 +129,7 @@ export class Handoff {
 
   #ownedSlots(): Uint8Array {
     const { view, id } = this.#components.membership
-    const next = view.next.owned(id)
-    return view.current.owned(id).map((flag, slot) => flag | (next[slot] as number))
+    return view.all.owned(id)
   }
 
   /** Asked of thousands of slots at a time. */

@@ -8,7 +8,6 @@ import { HearsayError } from '../errors.ts'
 import { encodeRow } from '../lattice/encode.ts'
 import type { Clock, Log, Meter, Timers } from '../ports.ts'
 import type { Replica } from '../replica/replica.ts'
-import { allOwners } from '../ring/placement.ts'
 import { slotOf } from '../ring/slot.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { sleep } from '../util/sleep.ts'
@@ -138,7 +137,7 @@ export class HintReplay {
   #itemOf({ owner, key, carried }: Hint): ApplyItem | undefined | 'unknown' {
     const { membership, replica } = this.#components
     if (carried !== undefined) {
-      return allOwners(membership.view.ownersOf(slotOf(key))).includes(owner)
+      return membership.view.ownersOf(slotOf(key)).all.includes(owner)
         ? { key, kind: 'row', bytes: carried }
         : 'unknown'
     }

@@ -19,7 +19,6 @@ import type { HintStatus } from '../options.ts'
 import type { Clock, Log, Meter, Store, Timers } from '../ports.ts'
 import { ROW_BYTES_MAX, rowSizeError } from '../replica/refusals.ts'
 import type { Replica } from '../replica/replica.ts'
-import { allOwners } from '../ring/placement.ts'
 import { slotOf } from '../ring/slot.ts'
 import { nameOf } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
@@ -192,7 +191,7 @@ export class Hints {
   }
 
   #ownersOf(key: Uint8Array): readonly NodeId[] {
-    return allOwners(this.#components.membership.view.ownersOf(slotOf(key)))
+    return this.#components.membership.view.ownersOf(slotOf(key)).all
   }
 
   #outdated(): Iterable<Writing> {

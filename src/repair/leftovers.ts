@@ -16,7 +16,7 @@ import type { Membership } from '../cluster/membership.ts'
 import { SLOTS } from '../digest/forest.ts'
 import type { Clock, Log, Meter, Store } from '../ports.ts'
 import type { Replica } from '../replica/replica.ts'
-import type { View } from '../ring/placement.ts'
+import type { View } from '../ring/view.ts'
 import { utf8 } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
 import type { AntiEntropy } from './anti-entropy.ts'
@@ -173,7 +173,7 @@ export class Leftovers {
 }
 
 /** Whether a slot is the node's, now or after the change that is under way. */
-function ownedBy({ current, next }: View, node: NodeId): (slot: number) => boolean {
-  const [now, then] = [current.owned(node), next.owned(node)]
-  return slot => now[slot] === 1 || then[slot] === 1
+function ownedBy({ all }: View, node: NodeId): (slot: number) => boolean {
+  const owned = all.owned(node)
+  return slot => owned[slot] === 1
 }

@@ -5,9 +5,9 @@
  * Not promised: that a group outlives its view. Who works with one in turns may find it given back.
  */
 import type { Membership } from '../cluster/membership.ts'
-import { SLOTS, type SlotGroup } from '../digest/forest.ts'
+import type { SlotGroup } from '../digest/forest.ts'
 import type { Replica } from '../replica/replica.ts'
-import type { Placement } from '../ring/placement.ts'
+import { sharedSlots, type Placement } from '../ring/placement.ts'
 import type { NodeId } from '../util/node-id.ts'
 
 export interface SharedSlotsComponents {
@@ -56,17 +56,6 @@ export class SharedSlots {
 
   #slots(peer: NodeId): Uint16Array {
     const { view, id } = this.#components.membership
-    const owned = (node: NodeId) => [view.current.owned(node), view.next.owned(node)] as const
-    const [theirs, ours] = [owned(peer), owned(id)]
-    const slots = new Uint16Array(SLOTS)
-    let count = 0
-    for (let slot = 0; slot < SLOTS; slot++) {
-      if (has(theirs, slot) && has(ours, slot)) slots[count++] = slot
-    }
-    return slots.slice(0, count)
+    return sharedSlots(view.all, peer, id)
   }
-}
-
-function has([current, next]: readonly [Uint8Array, Uint8Array], slot: number): boolean {
-  return current[slot] === 1 || next[slot] === 1
 }

@@ -85,8 +85,8 @@ export class Trees {
 
   #isShared(slot: number, peer: NodeId): boolean {
     const { view, id } = this.#components.membership
-    const { current, next } = view.ownersOf(slot)
-    return [peer, id].every(node => current.includes(node) || next.includes(node))
+    const { all } = view.ownersOf(slot)
+    return all.includes(peer) && all.includes(id)
   }
 
   #tree(slot: number, depth: number): ShownTree {

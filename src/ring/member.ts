@@ -11,10 +11,13 @@ export const ADDRESS_BYTES_MAX = 256
 export const NAME_BYTES_MAX = 128
 export const WEIGHT_MAX = 1_000
 
-/** In the order in which a node goes through them. */
-export const memberStates = ['joining', 'up', 'leaving', 'left'] as const
+/** In the order in which a node goes through them; view.ts says what each means. */
+export const memberStates = ['joining', 'filled', 'up', 'leaving', 'left'] as const
 
 export type MemberState = (typeof memberStates)[number]
+
+/** A state is packed as its position in here: a further one has its place at the end. */
+const packedStates: readonly MemberState[] = ['joining', 'up', 'leaving', 'left', 'filled']
 
 export interface Member {
   readonly id: NodeId
@@ -61,15 +64,15 @@ export function isNews(member: Member, known: Member | undefined): boolean {
 /** What of it is packed, in the order that makes equal members equal bytes. */
 export function memberFields(member: Member): readonly unknown[] {
   const { id, incarnation, state, addresses, weight, zone, actor } = member
-  return [id, incarnation, memberStates.indexOf(state), addresses, weight, zone, actor]
+  return [id, incarnation, packedStates.indexOf(state), addresses, weight, zone, actor]
 }
 
 /** Takes anything; `undefined` for what is not a member within the limits. */
 export function readMember(fields: unknown): Member | undefined {
   if (!isTuple(fields, 7)) return undefined
-  const [id, incarnation, rank, addresses, weight, zone, actor] = fields
+  const [id, incarnation, packed, addresses, weight, zone, actor] = fields
   if (typeof id !== 'string' || typeof zone !== 'string' || !isTexts(addresses)) return undefined
-  const state = memberStates[rank as number]
+  const state = packedStates[packed as number]
   const member: unknown = { id, incarnation, state, addresses, weight, zone, actor }
   return memberFault(member as Member) === undefined ? (member as Member) : undefined
 }

@@ -6,7 +6,7 @@
  */
 import type { NodeId } from '../util/node-id.ts'
 import { utf8 } from '../util/bytes.ts'
-import { fingerprint, type Member, type MemberState, type MemberTable } from './members.ts'
+import type { Member } from './members.ts'
 import { combine, hash64, type Hash64 } from './mix.ts'
 import { SLOTS } from './slot.ts'
 
@@ -17,24 +17,6 @@ export interface Placement {
   owners(slot: number): readonly NodeId[]
   /** One byte a slot, 1 where the node owns it. Worked out once and kept: not to be changed. */
   owned(node: NodeId): Uint8Array
-}
-
-/** The member table and what follows from it. */
-export interface View {
-  readonly fingerprint: string
-  readonly table: MemberTable
-  /** Members that are `up` or `leaving`: whom reads ask. Empty lists while there are none. */
-  readonly current: Placement
-  /** Members that are `up` or `joining`. The same object as `current` unless `changing`. */
-  readonly next: Placement
-  /** True while somebody joins or leaves: writes then go to both placements. */
-  readonly changing: boolean
-  ownersOf(slot: number): Owners
-}
-
-export interface Owners {
-  readonly current: readonly NodeId[]
-  readonly next: readonly NodeId[]
 }
 
 interface Candidate {
@@ -93,35 +75,11 @@ function place(members: readonly Pick<Member, 'id' | 'weight'>[], n: number): Pl
   return { nodes: candidates.map(candidate => candidate.id), owners, owned }
 }
 
-function flagsOf(owners: Placement['owners'], node: NodeId): Uint8Array {
+/** One byte a slot. Works through every slot: keep the answer. */
+export function flagsOf(owners: Placement['owners'], node: NodeId): Uint8Array {
   const flags = new Uint8Array(SLOTS)
   for (let slot = 0; slot < SLOTS; slot++) flags[slot] = Number(owners(slot).includes(node))
   return flags
-}
-
-export function viewOf(table: MemberTable, n: number): View {
-  const members = [...table]
-  const within = (states: readonly MemberState[]): Placement =>
-    placement(
-      members.filter(member => states.includes(member.state)),
-      n
-    )
-  const changing = members.some(({ state }) => state === 'joining' || state === 'leaving')
-  const current = within(['up', 'leaving'])
-  const next = changing ? within(['up', 'joining']) : current
-  return {
-    fingerprint: fingerprint(table),
-    table,
-    current,
-    next,
-    changing,
-    ownersOf: slot => ({ current: current.owners(slot), next: next.owners(slot) })
-  }
-}
-
-/** Everybody who owns it now or will after the change, each once. */
-export function allOwners({ current, next }: Owners): readonly NodeId[] {
-  return [...new Set([...current, ...next])]
 }
 
 /** The slots that all of `nodes` own, ascending. Works through every slot: keep the answer. */

@@ -127,7 +127,7 @@ function onlyGet(request: IncomingMessage, answer: () => HttpAnswer): HttpAnswer
 function health(node: HearsayNode): HttpAnswer {
   const { id, state, members, fillingSlots } = node.status()
   const alive = members.filter(member => member.liveness === 'alive').length
-  const ok = state === 'up'
+  const ok = state === 'up' || state === 'filled'
   const body = { ok, id, state, members: members.length, alive, fillingSlots }
   return json(body, ok ? 200 : 503)
 }
