@@ -115,6 +115,11 @@ void t.test('the check of acknowledged writes finds what is lost', async t => {
 
 // --- membership ----------------------------------------------------------------------------------
 
+/** What a node says of a member. */
+async function stateAt(node: ClusterNode, id: string): Promise<string | undefined> {
+  return (await node.admin.status()).members.find(member => member.id === id)?.state
+}
+
 void t.test('nodes learn of each other by gossip, not only from the invite', async t => {
   const [first, second, third] = [await createNode(t), await createNode(t), await createNode(t)]
   const { listen } = await first.start()
@@ -133,13 +138,18 @@ void t.test('nodes learn of each other by gossip, not only from the invite', asy
   const fourth = await createNode(t)
   const again = await second.admin.invite()
   await fourth.start(again)
-  await eventually('the fourth is a member', () => seeEachOther([second, third, fourth]))
+  await eventually('the fourth is filled', async () => {
+    const states = await Promise.all([second, third, fourth].map(node => stateAt(node, fourth.id)))
+    return states.every(state => state === 'filled')
+  })
   const found = await fourth.admin.read('k')
   t.equal(Buffer.from(found.value ?? []).toString(), 'without the first', 'it reads through them')
 
   await first.start()
   t.same(first.ready.listen, listen, 'the first comes back where it was')
-  await eventually('it hears of the fourth', () => seeEachOther([first, second, third, fourth]))
+  await eventually('it hears of the fourth, which is up then', () =>
+    seeEachOther([first, second, third, fourth])
+  )
 })
 
 // --- one of three --------------------------------------------------------------------------------

@@ -131,15 +131,25 @@ function flip(world: World, host: number, key: string): void {
   world.flip(host, (at + 0.5) / pairs.length, 0.9)
 }
 
-/** Has n2 alone hold a key, of three nodes, and lose it to n3, which joins while n2 is away. */
+/**
+ * Has n2 alone hold a key, of three nodes, that n3 owns in its place: its directory, in which it is, was
+ * exchanged for an older one while n3 joined.
+ */
 async function strand(world: World, key: string): Promise<void> {
+  const before = backUp(world.host(2).disk)
   for (const host of [0, 1]) cut(world, 2, host)
   await world.until(world.node(2).put(key, 'v', { level: 'one' }))
   await world.until(world.node(2).dropHints())
   world.crash(2)
+  const since = world.host(2).disk
+  world.replaceDisk(2, before)
   for (const host of [0, 1]) mend(world, 2, host)
+  world.start(2)
+  await runUntil(world, () => isUp(world, 2) && filling(world, 2) === 0)
   world.start(3)
   await runUntil(world, () => isUp(world, 3))
+  world.crash(2)
+  world.replaceDisk(2, since)
   world.start(2)
   await runUntil(world, () => isUp(world, 2))
 }
