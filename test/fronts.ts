@@ -23,6 +23,8 @@ import {
   type NodeOptions,
   type ScrubProgress
 } from '../src/index.ts'
+import { statusText } from '../src/fronts/cli/cluster.ts'
+import type { MemberStatus } from '../src/reports.ts'
 import { FakeNode } from './fixtures/fake-node.ts'
 
 const peer = '12D3KooWPeer' as NodeId
@@ -366,9 +368,27 @@ void t.test('errors of the store have their own status', async t => {
   t.match(await ask('PUT', '/kv/k'), { status: 500, body: /"ERR_INTERNAL"/ })
 })
 
+void t.test('status names whom a newcomer waits for, and only then', async t => {
+  const node = new FakeNode()
+  const textWith = (
+    ...said: [state: MemberStatus['state'], liveness: MemberStatus['liveness']][]
+  ) => {
+    const members = said.map(([state, liveness], i) => {
+      return { id: `m${i}` as NodeId, self: i === 0, state, liveness, addresses: [] }
+    })
+    return statusText({ ...node.status(), members })
+  }
+  t.notMatch(textWith(['up', 'alive'], ['joining', 'alive']), /noted/)
+  t.match(textWith(['filled', 'alive'], ['up', 'alive']), /once every member has noted it(\n|$)/)
+  const waits = textWith(['filled', 'alive'], ['up', 'down'], ['joining', 'down'])
+  t.match(waits, /noted it, also m1(\n|$)/)
+})
+
 void t.test('health follows the state of the node, and metrics are Prometheus text', async t => {
   const { node, port, ask } = await serveWeb(t)
   t.match(await ask('GET', '/health', { host: `LOCALHOST:${port}` }), { status: 200 })
+  node.state = 'filled'
+  t.match(await ask('GET', '/health', { host: `[::1]:${port}` }), { status: 200 })
   node.state = 'joining'
   t.match(await ask('GET', '/health', { host: `[::1]:${port}` }), { status: 503 })
   const { body, headers } = await ask('GET', '/metrics', { origin: `http://localhost:${port}` })

@@ -60,9 +60,9 @@ export class Comparing {
   }
 
   /** Compares tables with a peer; afterwards each has what the other had, the peer also on disk. */
-  async compare(peer: NodeId): Promise<void> {
+  async compare(peer: NodeId, signal?: AbortSignal): Promise<void> {
     const { network, keeper, merge, hear, remembered, onCompared } = this.#components
-    const options = { deadlineMs: COMPARE_DEADLINE_MS }
+    const options = { deadlineMs: COMPARE_DEADLINE_MS, signal }
     const told = remembered.tell(peer)
     const ask = pack([keeper.view.fingerprint, null, ...marksFields(told)])
     const answer = await network.request(peer, 'members', ask, options)

@@ -148,8 +148,8 @@ export class Membership {
   }
 
   /** Compares tables with a peer; afterwards each has what the other had, the peer also on disk. */
-  compare(peer: NodeId): Promise<void> {
-    return this.#comparing.compare(peer)
+  compare(peer: NodeId, signal?: AbortSignal): Promise<void> {
+    return this.#comparing.compare(peer, signal)
   }
 
   /**

@@ -41,7 +41,7 @@ export class Arrival {
     if (membership.self?.state !== 'filled' || replica.filling.size > 0) return
     const { fingerprint } = membership.view
     const members = this.#counting()
-    const without = await this.#notNotedBy(members)
+    const without = await this.#notNotedBy(members, signal)
     this.#tell(without)
     if (without.length > 0) return
     for (const peer of members) {
@@ -64,11 +64,12 @@ export class Arrival {
       .map(({ id }) => id)
   }
 
-  async #notNotedBy(members: readonly NodeId[]): Promise<readonly NodeId[]> {
+  async #notNotedBy(members: readonly NodeId[], signal: AbortSignal): Promise<readonly NodeId[]> {
     const { membership, liveness } = this.#components
     const away = members.filter(peer => !liveness.isAlive(peer))
     if (away.length > 0) return away
-    const results = await Promise.allSettled(members.map(peer => membership.compare(peer)))
+    const results = await Promise.allSettled(members.map(peer => membership.compare(peer, signal)))
+    signal.throwIfAborted()
     return members.filter((_, i) => results[i]?.status === 'rejected')
   }
 

@@ -58,8 +58,8 @@ export class Entry {
     else {
       await membership.announce('joining')
       await handoff.join(signal)
+      await arrival.turn(signal)
     }
-    await arrival.turn(signal)
   }
 
   /**

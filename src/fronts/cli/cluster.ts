@@ -96,7 +96,15 @@ function members({ members }: Status): string[] {
     const where = member.addresses.join(' ')
     return `  ${member.id}  ${member.state.padEnd(8)}${member.liveness.padEnd(8)}${where}${self}`
   })
-  return ['', 'members', ...rows]
+  return ['', 'members', ...rows, ...waiting(members)]
+}
+
+/** Why a newcomer is not up yet. */
+function waiting(members: Status['members']): string[] {
+  if (!members.some(({ state }) => state === 'filled')) return []
+  const away = members.filter(({ state, liveness }) => state !== 'joining' && liveness === 'down')
+  const whom = away.length === 0 ? '' : `, also ${away.map(({ id }) => id).join(' ')}`
+  return [`  who is filled is up once every member has noted it${whom}`]
 }
 
 function hints({ hints }: Status): string[] {
