@@ -743,14 +743,18 @@ t.test('an exchange', async t => {
     t.match(await a.antiEntropy.exchange(peer), { complete: true, equal: true })
   })
 
-  t.test('is not complete when a row that was missing is from too far ahead', async t => {
+  t.test('names the slot of a row that was missing and is from too far ahead', async t => {
     const { a, b } = await createSides()
     b.clock.now += 100_000
     await b.replica.mutate(utf8('theirs'), setTo('v'), false)
-    t.match(await a.antiEntropy.exchange(peer), { complete: false, equal: false })
+    const before = await a.antiEntropy.exchange(peer)
+    t.match(before, { complete: true, equal: false })
+    t.same([...before.withheld], [a.replica.rows.locate(utf8('theirs')).slot])
     t.equal(a.replica.quarantine.size, 1)
     await a.replica.mutate(utf8('theirs'), setTo('replaced'), false)
-    t.match(await a.antiEntropy.exchange(peer), { complete: true, equal: true }, 'until it is put')
+    const after = await a.antiEntropy.exchange(peer)
+    t.match(after, { complete: true, equal: true })
+    t.equal(after.withheld.size, 0, 'until it is put')
     t.equal(a.replica.quarantine.size, 0)
     t.strictSame(rootOf(a.replica), rootOf(b.replica))
   })
@@ -760,13 +764,41 @@ t.test('an exchange', async t => {
     for (const key of ['one', 'two']) await a.replica.mutate(utf8(key), setTo('v'), false)
     const full = new StoreError('The disk is full.')
     const applyAll = b.replica.applyAll.bind(b.replica)
-    b.replica.applyAll = async rows => ({ joined: [], refusals: rows.map(() => full) })
+    b.replica.applyAll = async rows => ({
+      joined: [],
+      refusals: rows.map(() => ({ slot: 0, error: full }))
+    })
     const refused = await a.antiEntropy.exchange(peer)
     t.match(refused, { rowsSent: 2, rowsDiffered: 2, equal: false, complete: false })
     b.replica.applyAll = applyAll
     t.match(await a.antiEntropy.exchange(peer), { rowsSent: 2, equal: true, complete: true })
     t.match(b.meter.totals(), { 'exchange.rows-refused': 2 })
   })
+
+  t.test(
+    'goes on past what is kept aside for its time, and says of which slots that is',
+    async t => {
+      const { a, b } = await createSides()
+      for (const key of ['one', 'two']) await a.replica.mutate(utf8(key), setTo('v'), false)
+      const slots = ['one', 'two'].map(key => a.replica.rows.locate(utf8(key)).slot)
+      const ahead = new HearsayError('ERR_CLOCK_SKEW', 'It is from the future.')
+      const refuse = (side: typeof a) => {
+        side.replica.applyAll = async rows => ({
+          joined: [],
+          refusals: rows.map(({ key }) => ({ slot: a.replica.rows.locate(key).slot, error: ahead }))
+        })
+      }
+      refuse(b)
+      const there = await a.antiEntropy.exchange(peer)
+      t.match(there, { rowsSent: 2, equal: false, complete: true })
+      t.same(there.withheld, new Set(slots))
+      await b.replica.mutate(utf8('three'), setTo('v'), false)
+      refuse(a)
+      const here = await a.antiEntropy.exchange(peer)
+      t.match(here, { rowsReceived: 1, equal: false, complete: true, refusal: ahead })
+      t.ok(here.withheld.has(b.replica.rows.locate(utf8('three')).slot))
+    }
+  )
 
   t.test('counts what is handed over as what is exchanged', async t => {
     const { a, b } = await createSides()

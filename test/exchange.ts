@@ -431,7 +431,7 @@ t.test('an exchange', async t => {
         turns(
           initiator.receive(
             id,
-            turns(respond(b.own, message, { joined, refused: 0 })) as ExchangeAnswer
+            turns(respond(b.own, message, { joined, refused: 0, aside: 0 })) as ExchangeAnswer
           )
         )
       }
@@ -630,6 +630,7 @@ const NOTHING: ExchangeAnswer = {
   joins: 0,
   partial: false,
   refused: 0,
+  aside: 0,
   rowsRead: 0
 }
 
@@ -895,7 +896,10 @@ function messages() {
     plain,
     fc.tuple(slots, plain).map(([slots, rest]): ExchangeRequest => ({ slots, ...rest }))
   )
-  const answer = fc.record({
+  const refused = fc
+    .nat(65_536)
+    .chain(refused => fc.record({ refused: fc.constant(refused), aside: fc.nat(refused) }))
+  const plainAnswer = fc.record({
     hashes: fc.array(block, few),
     listsDone: fc.nat(4_096),
     from: maybeToken,
@@ -904,9 +908,11 @@ function messages() {
     rows: fc.array(row, few),
     joins: fc.nat(65_536),
     partial: fc.boolean(),
-    refused: fc.nat(65_536),
     rowsRead: fc.nat(9_999)
   })
+  const answer = fc
+    .tuple(plainAnswer, refused)
+    .map(([rest, counts]): ExchangeAnswer => ({ ...rest, ...counts }))
   return { request, answer }
 }
 

@@ -316,8 +316,9 @@ t.test('a match from when a peer was only joining proves nothing once it owns', 
   const hasAll = (slot: number) =>
     ['x', 'n', 'q'].every(id => next.owners(slot).includes(id as NodeId))
   const slot = Array.from({ length: SLOTS }, (_, slot) => slot).find(hasAll) as number
-  const match = (peer: string) => {
-    const report = { peer, complete: true, generation: filling.generation }
+  const match = (peer: string, ...slots: number[]) => {
+    const { generation } = filling
+    const report = { peer, complete: true, withheld: new Set(slots), generation }
     for (const listener of listeners) listener(report)
   }
   match('n')
@@ -335,6 +336,14 @@ t.test('a match from when a peer was only joining proves nothing once it owns', 
   await filling.begin([slot])
   await handoff.settle()
   t.ok(filling.has(slot), 'nor does one from before it was lost again')
+  match('n', slot)
+  match('q')
+  await handoff.settle()
+  t.ok(filling.has(slot), 'n has a row of it that is only kept aside here')
+  match('n', slot + 1)
+  match('n', slot)
+  await handoff.settle()
+  t.notOk(filling.has(slot), 'what n had before that was matched')
 })
 
 t.test('a roll-back that could not be saved is noticed again by the next process', async t => {

@@ -100,7 +100,9 @@ class Walk {
     const { decodeExchangeRequest, encodeExchangeAnswer, respond, finish } = this.#built
     const request = read(decodeExchangeRequest(asked))
     const joined = await apply(this.#to, request.rows)
-    return encodeExchangeAnswer(finish(respond(this.#to.own, request, { joined, refused: 0 })))
+    return encodeExchangeAnswer(
+      finish(respond(this.#to.own, request, { joined, refused: 0, aside: 0 }))
+    )
   }
 
   /** @param {readonly RowItem[]} rows */

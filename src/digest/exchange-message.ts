@@ -72,6 +72,8 @@ export interface Taken {
   readonly joined: readonly RowItem[]
   /** How many were not taken. */
   readonly refused: number
+  /** How many of these are kept aside until their time has come. */
+  readonly aside: number
 }
 
 /** What a listed row is to the other side. */
@@ -114,6 +116,8 @@ export interface ExchangeAnswer {
   readonly partial: boolean
   /** How many rows of the request were not taken, for whatever reason: they differ still. */
   readonly refused: number
+  /** How many of these are kept aside there, because they are from too far ahead. */
+  readonly aside: number
   /** How many rows were read from disk for this answer. */
   readonly rowsRead: number
 }

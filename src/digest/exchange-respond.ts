@@ -21,7 +21,7 @@ import { PartReader, summarize, type ExchangeComponents, type LeafRow } from './
 /** Blocks that are compared in one turn. */
 const BLOCKS_A_TURN = 128
 
-const NOTHING_TAKEN: Taken = { joined: [], refused: 0 }
+const NOTHING_TAKEN: Taken = { joined: [], refused: 0, aside: 0 }
 
 /**
  * The answer to one request, whose rows have been applied before; `taken` says what became of them. To
@@ -30,7 +30,7 @@ const NOTHING_TAKEN: Taken = { joined: [], refused: 0 }
 export function* respond(
   own: ExchangeComponents,
   request: ExchangeRequest,
-  { joined, refused }: Taken = NOTHING_TAKEN,
+  { joined, refused, aside }: Taken = NOTHING_TAKEN,
   size: MessageSize = LARGE_MESSAGES
 ): Sliced<ExchangeAnswer> {
   const hashes = yield* compareHashes(own, request)
@@ -47,7 +47,7 @@ export function* respond(
   const { listsDone, from, found } = lists
   const rowsRead = reader.rowsRead + request.rows.length
   const { rows } = budget
-  const done = { listsDone, from, found, wantsDone, joins: joinsSent, partial, refused }
+  const done = { listsDone, from, found, wantsDone, joins: joinsSent, partial, refused, aside }
   return { hashes, ...done, rows, rowsRead }
 }
 

@@ -254,7 +254,7 @@ export class Initiator {
     this.#again(asked.moved, answer)
     this.#bytesDiffered += bytesOf(answer.rows.slice(answer.joins))
     this.#refused += answer.refused
-    if (answer.partial || answer.refused > 0) this.#complete = false
+    if (answer.partial || answer.refused > answer.aside) this.#complete = false
     return answer.rows
   }
 

@@ -62,8 +62,8 @@ export class Answering {
     const rows = isGift ? request.rows.filter(row => replica.mayTake(row)) : request.rows
     const applied = await applyRows(this.#components, rows, signal)
     // What waits here for its time is in good hands: whoever gave it need not keep it for that.
-    const spared = isGift ? applied.aside : 0
-    const taken = { ...applied, refused: applied.refused - spared }
+    const { refused, aside } = applied
+    const taken = isGift ? { ...applied, refused: refused - aside, aside: 0 } : applied
     const group = this.#groupOf(from, request.slots)
     const own = { forest: replica.forest, rows: replica.rows, group }
     try {

@@ -9,6 +9,8 @@
  * because one who had not noted it yet may have answered with what never reached its level, and was
  * never sent here.
  *
+ * A slot in which one of them has a row from too far ahead, which is only kept aside here, is filled on.
+ *
  * A member that is away is waited for, however long: it may be standing still, and answer the next
  * read from its own disk without asking anybody.
  */
@@ -38,18 +40,22 @@ export class Arrival {
   /** Makes this node `up` if it is filled and nothing stands against it any more. */
   async turn(signal: AbortSignal): Promise<void> {
     const { membership, replica, log } = this.#components
-    if (membership.self?.state !== 'filled' || replica.filling.size > 0) return
+    if (membership.self?.state !== 'filled') return
     const { fingerprint } = membership.view
     const members = this.#counting()
     const without = await this.#notNotedBy(members, signal)
     this.#tell(without)
     if (without.length > 0) return
+    const withheld = new Set<number>()
     for (const peer of members) {
       signal.throwIfAborted()
-      if (!(await this.#hasAllOf(peer, signal))) return
+      const exchanged = await this.#compareWith(peer, signal)
+      if (exchanged === undefined) return
+      for (const slot of exchanged) withheld.add(slot)
     }
     // Somebody may have come to count meanwhile who was not asked.
-    if (membership.view.fingerprint !== fingerprint || replica.filling.size > 0) return
+    if (membership.view.fingerprint !== fingerprint) return
+    if (withheld.size > 0) await replica.filling.begin(withheld)
     await membership.announce('up')
     log.info('up', { members: members.length })
   }
@@ -73,16 +79,17 @@ export class Arrival {
     return members.filter((_, i) => results[i]?.status === 'rejected')
   }
 
-  async #hasAllOf(peer: NodeId, signal: AbortSignal): Promise<boolean> {
+  /** Resolves with the slots of which this node was not sent all; `undefined` when that is not known. */
+  async #compareWith(peer: NodeId, signal: AbortSignal): Promise<Iterable<number> | undefined> {
     const { antiEntropy, log } = this.#components
-    if (antiEntropy.sharedSlots(peer).length === 0) return true
+    if (antiEntropy.sharedSlots(peer).length === 0) return []
     try {
-      const { complete } = await antiEntropy.exchange(peer, { settleMs: 0, signal })
-      return complete
+      const { complete, withheld } = await antiEntropy.exchange(peer, { settleMs: 0, signal })
+      return complete ? withheld : undefined
     } catch (error) {
       signal.throwIfAborted()
       log.info('arrival-failed', { peer, error: String(error) })
-      return false
+      return undefined
     }
   }
 

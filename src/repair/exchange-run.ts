@@ -12,7 +12,9 @@ import type { SlotGroup } from '../digest/forest.ts'
 import { HearsayError } from '../errors.ts'
 import type { ExchangeReport } from '../options.ts'
 import type { Clock, Meter, Timers } from '../ports.ts'
+import type { RefusedRow } from '../replica/bulk.ts'
 import type { Replica } from '../replica/replica.ts'
+import { slotOf } from '../ring/slot.ts'
 import { equal } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { sleep } from '../util/sleep.ts'
@@ -47,10 +49,12 @@ export interface ExchangeRunInit {
 }
 
 export type Ran = Omit<ExchangeReport, 'peer' | 'reached'> & {
-  /** At least one walk came to its end, and all that differed when it began was moved and taken. */
+  /** At least one walk came to its end, and all that differed when it began was moved and taken, or kept aside. */
   readonly complete: boolean
   /** Why a row of the peer could not be taken, if one could not. */
   readonly refusal: Error | undefined
+  /** Slots of which a row was kept aside at either end, for its time: of those it may not have all. */
+  readonly withheld: ReadonlySet<number>
   /** Slots that still differed at the end of the last walk, and in which no row did. */
   readonly unexplained: Uint16Array
 }
@@ -62,9 +66,11 @@ const DEADLINE_MS = 30_000
 const PASSES_MAX = 4
 const KEYS_REPORTED_MAX = 100
 
-type Flight = { readonly id: number; readonly round: number } & (
-  { readonly answer: ExchangeAnswer } | { readonly error: unknown }
-)
+type Flight = {
+  readonly id: number
+  readonly round: number
+  readonly rows: readonly RowItem[]
+} & ({ readonly answer: ExchangeAnswer } | { readonly error: unknown })
 
 interface Walked {
   readonly equal: boolean
@@ -97,6 +103,9 @@ export class ExchangeRun {
   readonly #keys: Uint8Array[] = []
   readonly #progress: Progress
   #refusal: Error | undefined
+  /** For another reason than its time. */
+  #isRefused = false
+  readonly #withheld = new Set<number>()
   readonly #sums = { ...NOTHING_MOVED }
 
   constructor(components: ExchangeRunComponents, init: ExchangeRunInit) {
@@ -145,7 +154,8 @@ export class ExchangeRun {
       if (this.#moved === moved || walked.refused || this.#refusal !== undefined) break
     }
     const report = { ...this.sums, keys: this.#keys }
-    return { equal: same, complete, refusal: this.#refusal, unexplained, ...report }
+    const [refusal, withheld] = [this.#refusal, this.#withheld]
+    return { equal: same, complete, refusal, withheld, unexplained, ...report }
   }
 
   async #walk(salt: number): Promise<Walked> {
@@ -163,8 +173,9 @@ export class ExchangeRun {
       // Also on the way out: who ended it hears of all that was moved.
       this.#tell(walk, true)
     }
-    const complete = walk.complete && !this.#over && this.#refusal === undefined
-    const unexplained = complete ? walk.unexplained : NO_SLOTS
+    const complete = walk.complete && !this.#over && !this.#isRefused
+    const isTaken = complete && this.#refusal === undefined
+    const unexplained = isTaken ? walk.unexplained : NO_SLOTS
     return { equal: walk.equal, complete, refused: walk.refused > 0, unexplained }
   }
 
@@ -200,12 +211,13 @@ export class ExchangeRun {
 
   #send(id: number, message: ExchangeRequest): void {
     const round = this.#sums.roundTrips + 1
-    this.#note(message.rows, 'rowsSent')
+    const { rows } = message
+    this.#note(rows, 'rowsSent')
     this.#flights.set(
       id,
       this.#ask(message).then(
-        answer => ({ id, round, answer }),
-        (error: unknown) => ({ id, round, error })
+        answer => ({ id, round, rows, answer }),
+        (error: unknown) => ({ id, round, rows, error })
       )
     )
   }
@@ -233,6 +245,10 @@ export class ExchangeRun {
     this.#assertView()
     this.#sums.roundTrips = Math.max(this.#sums.roundTrips, flight.round)
     this.#sums.rowsRead += flight.answer.rowsRead
+    // What the peer does not join with its own it cannot send back: of one of these, whichever it is.
+    if (flight.answer.aside > 0) {
+      for (const { key } of flight.rows) this.#withheld.add(slotOf(key))
+    }
     const received = await pace.run(walk.receive(flight.id, flight.answer), this.#end.signal)
     walk.joined(await this.#apply(received))
   }
@@ -242,7 +258,11 @@ export class ExchangeRun {
     this.#sums.rowsRead += rows.length
     const note = (some: readonly RowItem[]) => this.#note(some, 'rowsReceived')
     const applied = await applyRows(this.#components, rows, this.#end.signal, note)
-    this.#refusal ??= applied.refusal
+    for (const { slot, error } of applied.refusals) {
+      this.#refusal ??= error
+      if (isAhead(error)) this.#withheld.add(slot)
+      else this.#isRefused = true
+    }
     return applied.joined
   }
 
@@ -265,10 +285,8 @@ const WAIT = { do: 'wait' } as const
 const NO_SLOTS = new Uint16Array()
 
 export interface AppliedRows extends Taken {
-  /** Why the disk or the replica refused one, if they did: it is not here now. */
-  readonly refusal: Error | undefined
-  /** How many of those refused are kept aside until their time has come. */
-  readonly aside: number
+  /** Why the disk or the replica refused some: they are not here now. */
+  readonly refusals: readonly RefusedRow[]
 }
 
 /** `onApplied` hears of each part once it is done with: when the signal ends it, of no more than that. */
@@ -284,22 +302,20 @@ export async function applyRows(
   onApplied: (rows: readonly RowItem[]) => void = () => {}
 ): Promise<AppliedRows> {
   const joined: RowItem[] = []
-  let [refused, aside] = [0, 0]
-  let refusal: Error | undefined
+  const refusals: RefusedRow[] = []
   for (let first = 0; first < rows.length;) {
     const some = rows.slice(first, first + pace.rowsAtOnce)
     first += some.length
     const from = clock.monoMs()
     const applied = await replica.applyAll(some)
     for (const row of applied.joined) joined.push(row)
-    refusal ??= applied.refusals[0]
-    refused += applied.refusals.length
-    aside += applied.refusals.filter(isAhead).length
+    for (const refused of applied.refusals) refusals.push(refused)
     meter.count('exchange.rows-refused', applied.refusals.length)
     onApplied(some)
     await pace.worked(clock.monoMs() - from, signal)
   }
-  return { joined, refused, refusal, aside }
+  const aside = refusals.filter(({ error }) => isAhead(error)).length
+  return { joined, refused: refusals.length, refusals, aside }
 }
 
 function isAhead(error: Error): boolean {

@@ -8,7 +8,8 @@
  *   held ◀──an exchange has matched with enough of the other owners, and all that are alive
  *
  * Enough are so many that every write which a majority of the owners acknowledged is on at least one
- * of them. All that are alive, because a write at a lower level may be on any one.
+ * of them. All that are alive, because a write at a lower level may be on any one. Where one of them has
+ * a row from too far ahead, which is only kept aside here, its slot goes on to be filled, and no other.
  * What was held before and lost, members that own nothing of it are asked for as well (recovery.ts).
  *
  * A joining node begins to count when nothing is filling any more; arrival.ts has what follows.
@@ -40,8 +41,8 @@ const RETRY_MS = 500
 
 export class Handoff {
   readonly #components: HandoffComponents
-  /** With whom an exchange has matched since slots last began to be filled. */
-  readonly #matched = new Set<NodeId>()
+  /** With whom an exchange has matched since slots last began to be filled, and but for which slots. */
+  readonly #matched = new Map<NodeId, ReadonlySet<number>>()
   #generation = 0
   /** One for each slot that is this node's, now or after the change that is under way. */
   #owned: Uint8Array
@@ -106,10 +107,13 @@ export class Handoff {
     if (gained.length > 0) this.#later(this.#components.replica.filling.begin(gained))
   }
 
-  #noteExchange({ peer, complete, generation }: Exchanged): void {
+  #noteExchange({ peer, complete, withheld, generation }: Exchanged): void {
     const { filling } = this.#components.replica
     this.#follow()
-    if (complete && generation === filling.generation) this.#matched.add(peer)
+    if (complete && generation === filling.generation) {
+      const before = this.#matched.get(peer) ?? withheld
+      this.#matched.set(peer, new Set([...withheld].filter(slot => before.has(slot))))
+    }
     this.#later(this.#endProven())
   }
 
@@ -139,7 +143,7 @@ export class Handoff {
     let [self, missing] = [0, 0]
     for (const node of current) {
       if (node === membership.id) self = 1
-      else if (!this.#matched.has(node)) {
+      else if (this.#matched.get(node)?.has(slot) !== false) {
         if (liveness.isAlive(node)) return false
         missing++
       }

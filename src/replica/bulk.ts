@@ -12,18 +12,23 @@ export interface KeyedRow {
   readonly bytes: Uint8Array
 }
 
+export interface RefusedRow {
+  readonly slot: number
+  readonly error: Error
+}
+
 export interface BulkApplied {
   /** Those that came out of the join as something else than was given. */
   readonly joined: readonly KeyedRow[]
   /** One for every row that was not applied. */
-  readonly refusals: readonly Error[]
+  readonly refusals: readonly RefusedRow[]
 }
 
 export class Bulk {
   readonly jobs: readonly Job[]
   readonly done: Promise<BulkApplied>
   readonly #joined: KeyedRow[] = []
-  readonly #refusals: Error[] = []
+  readonly #refusals: RefusedRow[] = []
   #open: number
   #resolve: (applied: BulkApplied) => void = () => {}
 
@@ -40,8 +45,8 @@ export class Bulk {
     this.#count()
   }
 
-  refused(error: Error): void {
-    this.#refusals.push(error)
+  refused(slot: number, error: Error): void {
+    this.#refusals.push({ slot, error })
     this.#count()
   }
 
@@ -80,6 +85,6 @@ export class BulkJob implements Job {
   reject(error: Error): void {
     if (this.#isSettled) return
     this.#isSettled = true
-    this.#bulk.refused(error)
+    this.#bulk.refused(this.place.slot, error)
   }
 }

@@ -231,8 +231,11 @@ export class Replica {
    */
   async applyAll(rows: readonly KeyedRow[]): Promise<BulkApplied> {
     const refused = this.#queue.refusal('bulk')
-    if (refused !== undefined) return { joined: [], refusals: rows.map(() => refused) }
-    const bulk = new Bulk(this.rows.locateAll(rows.map(({ key }) => key)), rows)
+    const places = this.rows.locateAll(rows.map(({ key }) => key))
+    if (refused !== undefined) {
+      return { joined: [], refusals: places.map(({ slot }) => ({ slot, error: refused })) }
+    }
+    const bulk = new Bulk(places, rows)
     this.#queue.pushBehind(bulk.jobs)
     void this.#work()
     return bulk.done

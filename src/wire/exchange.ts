@@ -66,37 +66,39 @@ export function decodeExchangeRequest(bytes: Uint8Array): ExchangeRequest | unde
 }
 
 export function encodeExchangeAnswer(answer: ExchangeAnswer): Uint8Array {
-  const { hashes, listsDone, from, found, wantsDone, rows, joins, partial, refused, rowsRead } =
-    answer
+  const { listsDone, from, wantsDone, joins, partial, refused, aside, rowsRead } = answer
   return pack([
-    packBlocks(hashes),
+    packBlocks(answer.hashes),
     listsDone,
     from ?? null,
-    packFound(found),
+    packFound(answer.found),
     wantsDone,
-    packRows(rows),
+    packRows(answer.rows),
     joins,
     partial,
     refused,
-    rowsRead
+    rowsRead,
+    // Seldom any: an answer about equal trees is short.
+    ...(aside > 0 ? [aside] : [])
   ])
 }
 
 export function decodeExchangeAnswer(bytes: Uint8Array): ExchangeAnswer | undefined {
   const fields = unpack(bytes)
-  if (!isTuple(fields, 10)) return undefined
-  const [, listsDone, from, , wantsDone, , joins, partial, refused, rowsRead] = fields
+  if (!isTuple(fields, 10) && !isTuple(fields, 11)) return undefined
+  const [, listsDone, from, , wantsDone, , joins, partial, refused, rowsRead, aside = 0] = fields
   if (!isCount(listsDone, LISTS_A_MESSAGE) || !isCount(wantsDone, WANTS_A_MESSAGE)) return undefined
   if (from !== null && !(isBytes(from) && from.length === TOKEN_BYTES)) return undefined
   if (typeof partial !== 'boolean' || !isCount(rowsRead, ROWS_READ_MAX)) return undefined
   if (!isCount(joins, ROWS_MAX) || !isCount(refused, ROWS_MAX)) return undefined
+  if (!isCount(aside, refused) || (fields.length === 11 && aside === 0)) return undefined
   const hashesMax = HASHES_A_MESSAGE * 2 ** LEVELS_A_MESSAGE
   const hashes = parts(fields[0], bytes => unpackBlocks(bytes, hashesMax))
   const found = parts(fields[3], bytes => unpackFound(bytes, LISTED_MAX))
   const rows = parts(fields[5], bytes => unpackRows(bytes, ROWS_MAX))
   if (!hashes || !found || !rows) return undefined
   const all = { hashes, listsDone, from: from ?? undefined, found, wantsDone, rows }
-  return { ...all, joins, partial, refused, rowsRead }
+  return { ...all, joins, partial, rowsRead, refused, aside }
 }
 
 function parts<T>(field: unknown, read: (bytes: Uint8Array) => T | undefined): T | undefined {
