@@ -10,6 +10,7 @@ export type BackgroundTask = 'hints' | 'anti-entropy' | 'scrub'
 export interface MemberStatus {
   readonly id: NodeId
   readonly self: boolean
+  /** `filled`: it was sent all that it will own, and is `up` once every member has noted that. */
   readonly state: 'joining' | 'filled' | 'up' | 'leaving' | 'left'
   /** This node's own opinion. */
   readonly liveness: 'alive' | 'suspect' | 'down'
