@@ -84,9 +84,11 @@ export class Comparing {
     // An answer says that it is durable.
     await hear(from, marks)
     if (isBytes(table)) merge(table, from)
+    // What is heard meanwhile is not on disk by then: the answer is about the view of now.
+    const { view } = keeper
     await keeper.durable()
-    const same = fingerprint === keeper.view.fingerprint
-    return this.#encode(from, same ? null : encodeTable(keeper.view.table))
+    const same = fingerprint === view.fingerprint
+    return this.#encode(from, same ? null : encodeTable(view.table))
   }
 
   #encode(to: NodeId, ...fields: readonly unknown[]): Uint8Array {

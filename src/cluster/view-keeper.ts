@@ -55,7 +55,7 @@ export class ViewKeeper {
     return this.#saving
   }
 
-  /** Resolves when the table is on disk. What was refused is tried once more; rejects with the reason. */
+  /** Resolves when the table of this moment is on disk. What was refused is tried once more; rejects with the reason. */
   async durable(): Promise<void> {
     await this.#saving
     if (this.#refused === undefined) return

@@ -6,6 +6,7 @@ import type { Membership } from '../cluster/membership.ts'
 import { HearsayError } from '../errors.ts'
 import type { Log, Network, Timers } from '../ports.ts'
 import type { Replica } from '../replica/replica.ts'
+import type { NodeId } from '../util/node-id.ts'
 import { sleep } from '../util/sleep.ts'
 import type { Arrival } from './arrival.ts'
 import type { Handoff } from './handoff.ts'
@@ -72,7 +73,9 @@ export class Entry {
     for (;;) {
       const { peers } = membership
       const results = await Promise.allSettled(peers.map(peer => membership.compare(peer)))
-      const reached = results.filter(result => result.status === 'fulfilled').length
+      const reached = peers.filter(
+        (peer, i) => results[i]?.status === 'fulfilled' && knowsBetter(membership, peer)
+      ).length
       log.info('returned', { members: peers.length, reached })
       if (reached > 0 || peers.length === 0) return true
       if (joinedAs(membership) !== undefined) break
@@ -109,6 +112,15 @@ export class Entry {
  */
 function knowsMembers({ view }: Membership): boolean {
   return view.current.nodes.length > 0
+}
+
+/**
+ * Whether it would know if this node had joined: to one that is joining itself nobody needs to have said so.
+ * What has joined must not say that it is joining.
+ */
+function knowsBetter(membership: Membership, peer: NodeId): boolean {
+  const isJoining = membership.view.table.get(peer)?.state === 'joining'
+  return !isJoining || joinedAs(membership) !== undefined
 }
 
 /** `undefined` for one that has to join, or to go on with it. */
