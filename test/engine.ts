@@ -973,6 +973,7 @@ const member = (id: string, incarnation = 1n, state: MemberState = 'up'): Member
 })
 
 const tableOf = (...members: Member[]) => encodeTable(new MemberTable(members))
+const tableSize = ({ membership }: MemberParts) => encodeTable(membership.view.table).length
 const turns = () => new Promise(resolve => setImmediate(resolve))
 
 t.test('members', async t => {
@@ -1063,6 +1064,42 @@ t.test('members', async t => {
     await a.membership.compare('b' as NodeId)
     t.equal(a.membership.view.fingerprint, b.membership.view.fingerprint)
     t.equal(b.membership.view.table.size, 2)
+  })
+
+  t.test('are told by one whose disk is full that it has not noted them', async t => {
+    const hub = new Hub()
+    const [a, b] = [createMember(hub, 'a'), createMember(hub, 'b')]
+    await b.membership.announce('up')
+    t.equal(await a.membership.compare('b' as NodeId), true)
+    b.store.refuses = () => true
+    await a.membership.announce('up')
+    t.equal(await a.membership.compare('b' as NodeId), false)
+    t.equal(a.membership.view.fingerprint, b.membership.view.fingerprint, 'it is told all the same')
+    t.equal(await a.membership.compare('b' as NodeId), false)
+    b.network.gossip('c', tableOf(member('c')))
+    await a.membership.compare('b' as NodeId)
+    t.equal(a.membership.view.table.size, 3, 'and tells what it has heard')
+    b.store.refuses = () => false
+    t.equal(await a.membership.compare('b' as NodeId), true, 'what was refused is written again')
+    t.equal(b.store.get('meta', utf8('members'))?.length, tableSize(b))
+  })
+
+  t.test('that come back say no less of themselves than the others know', async t => {
+    for (const [own, others, said] of [
+      ['filled', 'up', 'up'],
+      ['up', 'filled', 'up'],
+      ['filled', 'filled', 'filled']
+    ] as const) {
+      const hub = new Hub()
+      const [a, b] = [createMember(hub, 'a'), createMember(hub, 'b')]
+      a.network.gossip('a', tableOf(member('a', 3n, own)))
+      b.network.gossip('a', tableOf(member('a', 7n, others)))
+      a.membership.announceOnContact(own)
+      await a.membership.compare('b' as NodeId)
+      t.match(a.membership.self, { state: said, incarnation: 8n })
+      await b.membership.compare('a' as NodeId)
+      t.match(b.membership.view.table.get('a' as NodeId), { state: said, incarnation: 8n })
+    }
   })
 
   t.test('are known again after a restart', async t => {

@@ -59,50 +59,55 @@ export class Comparing {
     this.#cancel()
   }
 
-  /** Compares tables with a peer; afterwards each has what the other had, the peer also on disk. */
-  async compare(peer: NodeId, signal?: AbortSignal): Promise<void> {
+  /**
+   * Compares tables with a peer; afterwards each has what the other had. Resolves with whether the peer
+   * has it on disk as well.
+   */
+  async compare(peer: NodeId, signal?: AbortSignal): Promise<boolean> {
     const { network, keeper, merge, hear, remembered, onCompared } = this.#components
     const options = { deadlineMs: COMPARE_DEADLINE_MS, signal }
     const told = remembered.tell(peer)
     const ask = pack([keeper.view.fingerprint, null, ...marksFields(told)])
     const answer = await network.request(peer, 'members', ask, options)
     remembered.answered(peer, told)
-    const [theirs, marks] = this.#decode(answer, 1, peer)
+    const [theirs, saved, marks] = this.#decode(answer, peer)
     hear(peer, marks)?.catch(logged)
+    let isSaved = saved
     if (theirs !== null) {
       merge(isBytes(theirs) ? theirs : undefined, peer)
       const table = encodeTable(keeper.view.table)
       const tell = this.#encode(peer, keeper.view.fingerprint, table)
-      await network.request(peer, 'members', tell, options)
+      const noted = await network.request(peer, 'members', tell, options)
+      isSaved = this.#decode(noted, peer)[1]
     }
     await onCompared()
+    return isSaved === true
   }
 
   async #answer(from: NodeId, body: Uint8Array): Promise<Uint8Array> {
     const { keeper, merge, hear } = this.#components
-    const [fingerprint, table, marks] = this.#decode(body, 2, from)
+    const [fingerprint, table, marks] = this.#decode(body, from)
     // An answer says that it is durable.
     await hear(from, marks)
     if (isBytes(table)) merge(table, from)
     // What is heard meanwhile is not on disk by then: the answer is about the view of now.
     const { view } = keeper
-    await keeper.durable()
+    const isSaved = await keeper.durable()
     const same = fingerprint === view.fingerprint
-    return this.#encode(from, same ? null : encodeTable(view.table))
+    return this.#encode(from, same ? null : encodeTable(view.table), isSaved)
   }
 
   #encode(to: NodeId, ...fields: readonly unknown[]): Uint8Array {
     return pack([...fields, ...marksFields(this.#components.remembered.tell(to))])
   }
 
-  /** The fields and, behind them, the marks. */
-  #decode(body: Uint8Array, length: 1, from: NodeId): [unknown, Marks]
-  #decode(body: Uint8Array, length: 2, from: NodeId): [unknown, unknown, Marks]
-  #decode(body: Uint8Array, length: number, from: NodeId): unknown[] {
+  /** The two fields and, behind them, the marks. */
+  #decode(body: Uint8Array, from: NodeId): [unknown, unknown, Marks] {
     const fields = unpack(body)
-    const marks = isTuple(fields, length + 4) ? readMarks(fields.slice(length)) : undefined
+    const marks = isTuple(fields, 6) ? readMarks(fields.slice(2)) : undefined
     if (marks === undefined) throw malformed(`a comparison of members by ${from}`)
-    return [...(fields as unknown[]).slice(0, length), marks]
+    const [first, second] = fields as unknown[]
+    return [first, second, marks]
   }
 
   #schedule(): void {

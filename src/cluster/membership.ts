@@ -29,7 +29,7 @@ import {
   type Member,
   type MemberState
 } from '../ring/members.ts'
-import { ADDRESSES_MAX } from '../ring/member.ts'
+import { ADDRESSES_MAX, laterState } from '../ring/member.ts'
 import type { View } from '../ring/view.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { MARK_NONE, type Mark, type Marks } from '../wire/mark.ts'
@@ -147,8 +147,11 @@ export class Membership {
     this.#components.network.publish(encodeTable(new MemberTable([member])))
   }
 
-  /** Compares tables with a peer; afterwards each has what the other had, the peer also on disk. */
-  compare(peer: NodeId, signal?: AbortSignal): Promise<void> {
+  /**
+   * Compares tables with a peer; afterwards each has what the other had. Resolves with whether the peer
+   * has it on disk as well.
+   */
+  compare(peer: NodeId, signal?: AbortSignal): Promise<boolean> {
     return this.#comparing.compare(peer, signal)
   }
 
@@ -163,7 +166,7 @@ export class Membership {
   async #announceUnsaid(): Promise<void> {
     const state = this.#unsaid
     this.#unsaid = undefined
-    if (state !== undefined) await this.announce(state)
+    if (state !== undefined) await this.announce(laterState(state, this.self?.state))
   }
 
   /** Requests something that depends on the view, after agreeing on it. */

@@ -32,8 +32,8 @@ export class ViewKeeper {
   readonly #listeners: ((view: View) => void)[] = []
   #view: View
   #saving: Promise<void> = Promise.resolve()
-  /** Why the table as it is could not be saved. */
-  #refused: unknown
+  /** The disk did not take the table as it is. */
+  #isRefused = false
 
   constructor(components: ViewKeeperComponents, n: number) {
     this.#components = components
@@ -55,13 +55,13 @@ export class ViewKeeper {
     return this.#saving
   }
 
-  /** Resolves when the table of this moment is on disk. What was refused is tried once more; rejects with the reason. */
-  async durable(): Promise<void> {
+  /** Resolves with whether the table of this moment is on disk. What was refused is tried once more. */
+  async durable(): Promise<boolean> {
     await this.#saving
-    if (this.#refused === undefined) return
+    if (!this.#isRefused) return true
     this.#save(encodeTable(this.#view.table))
     await this.#saving
-    if (this.#refused !== undefined) throw this.#refused
+    return !this.#isRefused
   }
 
   set(table: MemberTable): void {
@@ -91,10 +91,10 @@ export class ViewKeeper {
     this.#saving = this.#saving
       .then(() => store.commit([{ space: 'meta', key: KEY, value }], 'flush'))
       .then(() => {
-        this.#refused = undefined
+        this.#isRefused = false
       })
       .catch((error: unknown) => {
-        this.#refused = error
+        this.#isRefused = true
         log.warn('members-not-saved', { error: String(error) })
       })
   }

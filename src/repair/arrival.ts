@@ -76,7 +76,9 @@ export class Arrival {
     if (away.length > 0) return away
     const results = await Promise.allSettled(members.map(peer => membership.compare(peer, signal)))
     signal.throwIfAborted()
-    return members.filter((_, i) => results[i]?.status === 'rejected')
+    const hasNoted = (result: PromiseSettledResult<boolean> | undefined) =>
+      result?.status === 'fulfilled' && result.value
+    return members.filter((_, i) => !hasNoted(results[i]))
   }
 
   /** Resolves with the slots of which this node was not sent all; `undefined` when that is not known. */
@@ -84,8 +86,10 @@ export class Arrival {
     const { antiEntropy, log } = this.#components
     if (antiEntropy.sharedSlots(peer).length === 0) return []
     try {
-      const { complete, withheld } = await antiEntropy.exchange(peer, { settleMs: 0, signal })
-      return complete ? withheld : undefined
+      const exchanged = await antiEntropy.exchange(peer, { settleMs: 0, signal })
+      if (exchanged.complete) return exchanged.withheld
+      log.info('arrival-incomplete', { peer, refusal: exchanged.refusal?.message })
+      return undefined
     } catch (error) {
       signal.throwIfAborted()
       log.info('arrival-failed', { peer, error: String(error) })

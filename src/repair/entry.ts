@@ -78,12 +78,14 @@ export class Entry {
       ).length
       log.info('returned', { members: peers.length, reached })
       if (reached > 0 || peers.length === 0) return true
-      if (joinedAs(membership) !== undefined) break
+      const joined = joinedAs(membership)
+      if (joined !== undefined) {
+        await replica.identity.rotate('nobody-reached')
+        membership.announceOnContact(joined)
+        return false
+      }
       await sleep(timers, JOIN_RETRY_MS, signal)
     }
-    await replica.identity.rotate('nobody-reached')
-    membership.announceOnContact(joinedAs(membership) ?? 'up')
-    return false
   }
 
   /** Finds one member of the cluster to join, and hears of the others from it. */
