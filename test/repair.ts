@@ -162,35 +162,46 @@ t.test('an aborted repair has told of every row that it moved, to the last', asy
   }
 })
 
-t.test('only slots that two exchanges in a row leave unexplained are proven, and few', async t => {
-  const proven: number[] = []
-  const meter = new Counters()
-  const replica = {
-    verifySlot: async (slot: number) => {
-      proven.push(slot)
-      return false
+t.test(
+  'only slots that three exchanges in a row leave unexplained are proven, and few',
+  async t => {
+    const proven: number[] = []
+    const meter = new Counters()
+    const replica = {
+      verifySlot: async (slot: number) => {
+        proven.push(slot)
+        return false
+      }
     }
+    const doubts = new Doubts({ replica, meter, log: silent })
+    const [one, two] = ['one', 'two'] as NodeId[] as [NodeId, NodeId]
+    const slots = (...list: number[]) => Uint16Array.from(list)
+    await doubts.settle(one, slots(1, 2))
+    await doubts.settle(one, slots(1, 2))
+    await doubts.settle(two, slots(1, 2))
+    t.same(proven, [], 'twice with one peer and once with another is not three times')
+    await doubts.settle(one, slots(2, 3))
+    t.same(proven, [2])
+    await doubts.settle(one, slots(2))
+    await doubts.settle(one, slots(2))
+    t.same(proven, [2], 'what was proven is not proven again at once')
+    await doubts.settle(one, slots(2))
+    t.same(proven, [2, 2])
+    await doubts.settle(one, slots(4))
+    await doubts.settle(one, slots())
+    await doubts.settle(one, slots(4))
+    await doubts.settle(one, slots(4))
+    t.same(proven, [2, 2], 'one that came to its end in between ends the row')
+    const many = Uint16Array.from({ length: 100 }, (_, i) => i + 10)
+    await doubts.settle(one, many)
+    await doubts.settle(one, many)
+    for (let run = 1; run <= 3; run++) {
+      await doubts.settle(one, many.slice((run - 1) * VERIFIED_MAX))
+      t.equal(proven.length, 2 + run * VERIFIED_MAX)
+    }
+    t.equal(meter.totals()['exchange.trees-verified'], proven.length)
   }
-  const doubts = new Doubts({ replica, meter, log: silent })
-  const [one, two] = ['one', 'two'] as NodeId[] as [NodeId, NodeId]
-  const slots = (...list: number[]) => Uint16Array.from(list)
-  await doubts.settle(one, slots(1, 2))
-  await doubts.settle(two, slots(1, 2))
-  t.same(proven, [], 'once with each of two peers is not twice')
-  await doubts.settle(one, slots(2, 3))
-  t.same(proven, [2])
-  await doubts.settle(one, slots(2))
-  t.same(proven, [2], 'what was proven is not proven again at once')
-  await doubts.settle(one, slots(2))
-  t.same(proven, [2, 2])
-  const many = Uint16Array.from({ length: 100 }, (_, i) => i + 10)
-  await doubts.settle(one, many)
-  for (let run = 1; run <= 3; run++) {
-    await doubts.settle(one, many.slice((run - 1) * VERIFIED_MAX))
-    t.equal(proven.length, 2 + run * VERIFIED_MAX)
-  }
-  t.equal(meter.totals()['exchange.trees-verified'], proven.length)
-})
+)
 
 t.test('an exchange under which its slots are given back says why, on either side', async t => {
   const { replica, clock } = await openReplica()
