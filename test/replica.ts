@@ -585,6 +585,25 @@ t.test('what cannot be joined', async t => {
     t.equal(replica.quarantine.size, QUARANTINE_ROWS_MAX)
   })
 
+  t.test('a row that is ahead is put aside once, however often it is offered', async t => {
+    const parts = await openReplica()
+    const { replica } = parts
+    const [first, second] = [foreign('first', NOON + 61_000), foreign('second', NOON + 62_000)]
+    const offer = async (kind: 'row' | 'delta', bytes: Uint8Array) => {
+      const before = parts.store.commits.length
+      await t.rejects(replica.apply(k, kind, bytes), { code: 'ERR_CLOCK_SKEW' })
+      return parts.store.commits.length - before
+    }
+    t.equal(await offer('delta', first.delta), 1)
+    t.equal(await offer('delta', first.delta), 0)
+    t.equal(await offer('row', first.row), 1, 'a row makes up for more than a delta does')
+    t.equal(await offer('row', first.row), 0)
+    t.equal(await offer('delta', first.delta), 0)
+    t.equal(await offer('row', second.row), 1)
+    t.equal(await offer('row', first.row), 0, 'what waits has all of it')
+    t.equal(replica.quarantine.size, 1)
+  })
+
   t.test('a row that is ahead still waits after another row of its key has come', async t => {
     const { replica, clock } = await openReplica()
     const ahead = foreign('from the future', NOON + 61_000).row

@@ -6,7 +6,7 @@ import { decodeChange, joinChange, type Change } from '../lattice/change.ts'
 import { encodeRow } from '../lattice/encode.ts'
 import { ROW_EMPTY } from '../lattice/row.ts'
 import type { StoreWrite } from '../ports.ts'
-import { nameOf } from '../util/bytes.ts'
+import { equal, nameOf } from '../util/bytes.ts'
 import type { Encoded, Joining, Quarantine } from './quarantine.ts'
 import { ROW_BYTES_MAX } from './refusals.ts'
 
@@ -33,11 +33,19 @@ export class Aside {
       return this.#keep(this.#quarantine.add(id, reason, encoded))
     }
     const before = this.waiting(id)
-    const row = before && joinChange(joinChange(ROW_EMPTY, before), change)
-    const kept: Encoded = row ? { kind: 'row', bytes: encodeRow(row) } : encoded
-    if (kept.bytes.length > ROW_BYTES_MAX) return false
-    if (!this.#keep(this.#quarantine.add(id, reason, kept))) return false
-    this.#waiting.set(nameOf(id), row ?? change)
+    if (before === undefined) return this.#await(id, change, encoded)
+    const held = joinChange(ROW_EMPTY, before)
+    const row = joinChange(held, change)
+    const bytes = encodeRow(row)
+    // Until its time has come it is offered again and again. A row stands for more than a delta does.
+    const isHeld = equal(bytes, encodeRow(held)) && ('dot' in change || !('dot' in before))
+    return isHeld || this.#await(id, row, { kind: 'row', bytes })
+  }
+
+  #await(id: Uint8Array, change: Change, encoded: Encoded): boolean {
+    if (encoded.bytes.length > ROW_BYTES_MAX) return false
+    if (!this.#keep(this.#quarantine.add(id, 'ahead', encoded))) return false
+    this.#waiting.set(nameOf(id), change)
     return true
   }
 
