@@ -961,6 +961,7 @@ t.test('on the wire', async t => {
     const answers = fc.oneof(
       fc.constant({ answer: 'absent' as const }),
       fc.constant({ answer: 'unknown' as const }),
+      fc.constant({ answer: 'unknown' as const, isLost: true }),
       row.map(row => ({ answer: 'row' as const, row }))
     )
     check(answers, value => decodeReadAnswer(encodeReadAnswer(value)))

@@ -219,6 +219,22 @@ t.test('a read', async t => {
     }
   })
 
+  t.test('is lost where one has lost the row and nobody has one, or has not said', async t => {
+    const lost = { answer: 'unknown' as const, isLost: true }
+    for (const [first, second, isLost] of [
+      [lost, unknown, true],
+      [{ answer: 'absent' as const }, lost, true],
+      [unknown, unknown, false],
+      [lost, is(one), false],
+      [lost, failed, false]
+    ] as const) {
+      const read = readOf([a, b], 2)
+      read.answer(a, first)
+      read.answer(b, second)
+      t.equal(read.isLost, isLost)
+    }
+  })
+
   t.test('is impossible when too many do not know, and says why', async t => {
     const read = readOf([a, b, c], 2)
     read.answer(a, unknown)

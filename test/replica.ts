@@ -418,7 +418,7 @@ t.test('a row that is damaged on disk', async t => {
     const count = replica.mutate(k, { do: 'increment', by: 1n }, false)
     await t.rejects(count, {
       code: 'ERR_CORRUPT',
-      message: /whole copy of "k"; the one here is damaged.*put or del/
+      message: /whole copy of "k"; what there was is damaged.*put or del/
     })
     await t.rejects(replica.apply(k, 'delta', new Uint8Array([1])), { code: 'ERR_CORRUPT' })
     t.equal([...replica.quarantine.entries()][0]?.[1].reason, 'damaged', 'and stays in quarantine')

@@ -333,6 +333,22 @@ t.test('a scrub', async t => {
     t.same(world.fabric.bugs, [])
   })
 
+  t.test('a row that every owner has lost is told of by whoever is asked', async t => {
+    const world = await formWorld({ nodes: 4 })
+    const key = keyWhere(world, 3, owners => !owners.includes(3))
+    await world.until(world.node(0).put(key, 'v', { level: 'all' }))
+    for (const host of [0, 1, 2]) rot(world, host, key)
+    for (const host of [0, 1, 2]) await world.until(world.node(host).scrub())
+    const isFull = () => world.hosts.every((_, host) => !world.node(host).status().fillingSlots)
+    await runUntil(world, isFull)
+    const lost = { code: 'ERR_CORRUPT', message: /No owner has a whole copy.*damaged.*delete it/ }
+    for (const level of ['one', 'quorum', 'all'] as const) {
+      await t.rejects(world.until(world.node(3).get(key, { level })), lost)
+    }
+    await world.until(world.node(3).put(key, 'again'))
+    t.equal(text((await world.until(world.node(3).get(key))) as Uint8Array), 'again')
+  })
+
   t.test('ends when it is aborted, and another one can begin then', async t => {
     const world = await formWorld({ nodes: 1, n: 1 })
     const stop = new AbortController()

@@ -63,11 +63,6 @@ export class Fanout {
     return this.#components.replica.isWhole(key)
   }
 
-  /** True when this node is an owner, its copy was damaged, and no other owner had one. */
-  isLostHere(key: Uint8Array): boolean {
-    return this.#components.replica.isLost(key)
-  }
-
   async #applyHere(items: readonly ApplyItem[], flush: boolean): Promise<void> {
     const { replica } = this.#components
     await Promise.all(items.map(({ key, kind, bytes }) => replica.apply(key, kind, bytes, flush)))

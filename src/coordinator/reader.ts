@@ -156,7 +156,7 @@ export class Reader {
   /** Trying again does not bring back what is known to be lost. */
   #assertAnswered(read: Read, key: Uint8Array): void {
     if (read.outcome !== 'impossible') return
-    if (read.isUnknown && this.#components.fanout.isLostHere(key)) throw onlyCopyError(key)
+    if (read.isLost) throw onlyCopyError(key)
     const { needed, acknowledged } = read.progress
     throw new QuorumFailedError('read', needed, acknowledged, read.failures)
   }

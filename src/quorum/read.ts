@@ -30,7 +30,8 @@ export type ReplicaAnswer =
     }
   | { readonly answer: 'absent' }
   | { readonly answer: 'digest'; readonly digest: Uint8Array }
-  | { readonly answer: 'unknown' }
+  /** `isLost`: what was there is damaged, nobody had another copy, and nothing was put in its place. */
+  | { readonly answer: 'unknown'; readonly isLost?: boolean }
   | { readonly answer: 'failed'; readonly error: Error }
 
 /** An answer that says what the owner holds, or that it does not. */
@@ -98,10 +99,12 @@ export class Read {
     return this.#tally.failures
   }
 
-  /** Whether everybody has answered, and none of them with a row. */
-  get isUnknown(): boolean {
+  /** Whether everybody has answered, none of them with a row, and one of them has lost it for good. */
+  get isLost(): boolean {
     const answers = [...this.answers.values()]
-    return answers.every(({ answer }) => answer === 'unknown' || answer === 'absent')
+    const isEmpty = ({ answer }: HeldAnswer) => answer === 'unknown' || answer === 'absent'
+    const hasLost = (each: HeldAnswer) => each.answer === 'unknown' && each.isLost === true
+    return answers.every(isEmpty) && answers.some(hasLost)
   }
 
   /** Whom to ask at first. */

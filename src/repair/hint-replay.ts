@@ -142,7 +142,7 @@ export class HintReplay {
         : 'unknown'
     }
     const held = replica.read(key)
-    if (held.answer === 'unknown') return replica.isLost(key) ? undefined : 'unknown'
+    if (held.answer === 'unknown') return held.isLost === true ? undefined : 'unknown'
     return held.answer === 'row' ? { key, kind: 'row', bytes: encodeRow(held.row) } : undefined
   }
 }

@@ -98,7 +98,7 @@ export function refusalOf(reason: Reason, key: Uint8Array, isKept = true): Hears
 export function onlyCopyError(key: Uint8Array): HearsayError {
   return new HearsayError(
     'ERR_CORRUPT',
-    `No owner has a whole copy of ${printKey(key)}; the one here is damaged and in quarantine. Restore ` +
+    `No owner has a whole copy of ${printKey(key)}; what there was is damaged and in quarantine. Restore ` +
       'it from a backup, or put or delete it to go on without it.'
   )
 }

@@ -182,15 +182,10 @@ export class Replica {
     if (!this.#isWhole(place)) return { answer: 'unknown' }
     const stored = this.rows.read(place)
     if (stored !== undefined) return { answer: 'row', ...stored }
-    const isLost = !this.#damage.isEmpty || this.quarantine.hasDamaged(place.id)
-    return { answer: isLost ? 'unknown' : 'absent' }
-  }
-
-  /** Whether the row was damaged, no other owner had it, and nothing was put in its place since. */
-  isLost(key: Uint8Array): boolean {
-    const place = this.rows.locate(key)
-    if (!this.#isWhole(place) || !this.#damage.isEmpty) return false
-    return this.quarantine.hasDamaged(place.id) && this.rows.read(place) === undefined
+    if (!this.#damage.isEmpty) return { answer: 'unknown' }
+    return this.quarantine.hasDamaged(place.id)
+      ? { answer: 'unknown', isLost: true }
+      : { answer: 'absent' }
   }
 
   /**

@@ -73,12 +73,14 @@ export function decodeReadRequest(bytes: Uint8Array): ReadRequest | undefined {
 /** A row as its bytes, a digest as the only one in a list, anything else by its name. */
 export function encodeReadAnswer(answer: ReplicaAnswer): Uint8Array {
   if (answer.answer === 'row') return pack(answer.bytes ?? encodeRow(answer.row))
-  return pack(answer.answer === 'digest' ? [answer.digest] : answer.answer)
+  if (answer.answer === 'digest') return pack([answer.digest])
+  return pack(answer.answer === 'unknown' && answer.isLost ? 'lost' : answer.answer)
 }
 
 export function decodeReadAnswer(bytes: Uint8Array): ReplicaAnswer | undefined {
   const field = unpack(bytes)
   if (field === 'absent' || field === 'unknown') return { answer: field }
+  if (field === 'lost') return { answer: 'unknown', isLost: true }
   if (isTuple(field, 1)) {
     const [digest] = field
     const isDigest = isBytes(digest) && digest.length === DIGEST_BYTES
