@@ -128,6 +128,13 @@ t.test('at level any', async t => {
     t.same(world.node(3).status().hints, [])
   })
 
+  t.test('a write that is kept too slowly tells the time it was given', async t => {
+    const { world, key } = await alone()
+    world.diskFaults = { ...world.diskFaults, commitMeanMs: 1e6 }
+    const error = await failure(world, world.node(3).put(key, 'v', { ...any, timeoutMs: 500 }))
+    t.match(error, { code: 'ERR_TIMEOUT', timeoutMs: 500, message: /in 500 ms/ })
+  })
+
   t.test('a write is refused when the disk refuses it, and is nowhere', async t => {
     const { world, key } = await alone()
     world.diskFaults = { ...world.diskFaults, refuse: 1 }

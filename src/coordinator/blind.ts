@@ -51,6 +51,8 @@ export interface BlindRequest {
   readonly operation: Operation
   readonly flush: boolean
   readonly timeoutMs: number
+  /** What the caller gave, where some of it has passed before: an error tells this. */
+  readonly givenMs?: number
   readonly signal?: AbortSignal | undefined
 }
 
@@ -67,9 +69,9 @@ export class Blind {
   }
 
   async write(request: BlindRequest): Promise<Written> {
-    const { timeoutMs, signal } = request
+    const { timeoutMs, givenMs = timeoutMs, signal } = request
     const onTimeout = () => {
-      throw new TimeoutError('write', 1, [], timeoutMs)
+      throw new TimeoutError('write', 1, [], givenMs)
     }
     const work = this.#write(request)
     return within(this.#components.timers, work, { timeoutMs, signal, onTimeout })

@@ -71,8 +71,9 @@ export class Coordinator {
     } catch (error) {
       if (!isUndone(error)) throw error
       signal?.throwIfAborted()
-      const timeoutMs = write.timeoutMs - passingMs
-      return this.#components.blind.write({ ...write, timeoutMs, signal })
+      const { timeoutMs: givenMs } = write
+      const timeoutMs = givenMs - passingMs
+      return this.#components.blind.write({ ...write, timeoutMs, givenMs, signal })
     }
   }
 
