@@ -128,6 +128,18 @@ t.test('at level any', async t => {
     t.same(world.node(3).status().hints, [])
   })
 
+  t.test(
+    'a write that was kept outlives a loss of power of the owners it is handed to',
+    async t => {
+      const { world, key } = await alone()
+      world.diskFaults = { ...world.diskFaults, syncMeanMs: 1e9 }
+      await world.until(world.node(3).put(key, 'v', { ...any, durability: 'flush' }))
+      await reunite(world)
+      for (const host of OWNERS) world.power(host)
+      for (const host of OWNERS) t.ok(storedAt(world, host, key), `n${host} has it still`)
+    }
+  )
+
   t.test('a write that is kept too slowly tells the time it was given', async t => {
     const { world, key } = await alone()
     world.diskFaults = { ...world.diskFaults, commitMeanMs: 1e6 }

@@ -92,7 +92,9 @@ export class HintReplay {
       return undefined
     }
     try {
-      const request = encodeApply({ flush: false, items })
+      // Of what a hint carries there may be nothing else: it is given up for what no power loss takes.
+      const flush = batch.some(({ hint }) => hint.carried !== undefined)
+      const request = encodeApply({ flush, items })
       const answer = await membership.ask(owner, 'apply', request, {
         deadlineMs: DEADLINE_MS,
         signal

@@ -185,8 +185,9 @@ export class Hints {
     if (row === undefined || owners.length === 0 || owners.includes(hint.owner)) return
     const others = owners.filter(owner => owner !== membership.id)
     const change = (held: Row) => join(held, row)
-    await this.keep({ key: hint.key, owners: others, change, flush: false })
-    if (owners.length > others.length) await replica.apply(hint.key, 'row', encodeRow(row))
+    const flush = true
+    await this.keep({ key: hint.key, owners: others, change, flush })
+    if (owners.length > others.length) await replica.apply(hint.key, 'row', encodeRow(row), flush)
     await this.#book.remove([hint])
   }
 
