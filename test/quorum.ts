@@ -233,6 +233,14 @@ t.test('a read', async t => {
       read.answer(b, second)
       t.equal(read.isLost, isLost)
     }
+    const early = readOf([a, b], 2)
+    early.answer(a, lost)
+    t.equal(early.outcome, 'impossible')
+    t.ok(early.mayBeLost)
+    t.notOk(early.isLost, 'the other one may have it')
+    const down = new Read({ voters: settled([a, b]), level: 1, candidates: [a] })
+    down.answer(a, lost)
+    t.notOk(down.isLost, 'and so may one that is down')
   })
 
   t.test('is impossible when too many do not know, and says why', async t => {

@@ -20,7 +20,7 @@ import {
   rootOfRebuilt,
   setTo
 } from './fixtures/engine-parts.ts'
-import { formWorld, keyWhere, runUntil, storedAt } from './fixtures/engine-world.ts'
+import { cut, formWorld, keyWhere, runUntil, storedAt } from './fixtures/engine-world.ts'
 import type { World } from './fixtures/sim/world.ts'
 
 const ALL: VerifyBudget = { slots: 20_000, rows: 1e6, bytes: 1e9 }
@@ -347,6 +347,46 @@ t.test('a scrub', async t => {
     }
     await world.until(world.node(3).put(key, 'again'))
     t.equal(text((await world.until(world.node(3).get(key))) as Uint8Array), 'again')
+  })
+
+  t.test('a row that one owner has, and is not reached, is not told to be lost', async t => {
+    const world = await formWorld({ nodes: 4 })
+    const key = keyWhere(world, 3, owners => !owners.includes(3))
+    await world.until(world.node(0).put(key, 'v', { level: 'all' }))
+    for (const host of [0, 1, 2]) rot(world, host, key)
+    for (const host of [0, 1, 2]) await world.until(world.node(host).scrub())
+    const isFull = () => world.hosts.every((_, host) => !world.node(host).status().fillingSlots)
+    await runUntil(world, isFull)
+    for (const { index } of world.hosts) {
+      for (const task of ['anti-entropy', 'hints'] as const) {
+        await world.until(world.node(index).pause(task))
+      }
+    }
+    for (const host of [0, 1]) cut(world, host, 2)
+    const isDown = (host: number) =>
+      world
+        .node(3)
+        .status()
+        .members.some(({ id, liveness }) => id === `n${host}` && liveness === 'down')
+    await world.until(world.node(2).put(key, 'only here', { level: 'one' }))
+    const [early, late] = [{ code: 'ERR_QUORUM' }, { code: 'ERR_CORRUPT' }]
+    for (const level of ['quorum', 'all'] as const) {
+      await t.rejects(world.until(world.node(3).get(key, { level })), early, level)
+    }
+    const value = await world.until(world.node(3).get(key, { level: 'one' }))
+    t.equal(value && text(value), 'only here')
+    world.crash(2)
+    await runUntil(world, () => isDown(2))
+    for (const level of ['one', 'quorum'] as const) {
+      const error = await world.until(
+        world
+          .node(3)
+          .get(key, { level })
+          .catch((e: Error) => e)
+      )
+      t.match(error, early, level)
+      t.notMatch(error, late)
+    }
   })
 
   t.test('ends when it is aborted, and another one can begin then', async t => {

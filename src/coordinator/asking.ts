@@ -33,6 +33,7 @@ export class Asking {
   /** Questions that are not answered yet. */
   #open = 0
   #decided: (() => void) | undefined
+  #answered: (() => void) | undefined
 
   constructor(components: AskingComponents, init: AskingInit, read: Read) {
     this.#components = components
@@ -55,6 +56,13 @@ export class Asking {
     return decided
   }
 
+  /** Asks those that are left as well; resolves when all have answered, also that they cannot. */
+  everybody(): Promise<void> {
+    while (this.#askNext()) continue
+    if (this.#open === 0) return Promise.resolve()
+    return new Promise(resolve => (this.#answered = resolve))
+  }
+
   #untilDecided(): Promise<void> {
     return new Promise(resolve => {
       this.#decided = () => {
@@ -75,6 +83,7 @@ export class Asking {
       this.#open--
       this.#note(node, answer, since)
       this.#read.answer(node, answer)
+      if (this.#open === 0) this.#answered?.()
       if (this.#decided === undefined) return
       if (answer.answer === 'unknown' || answer.answer === 'failed') this.#askNext()
       this.#advance()

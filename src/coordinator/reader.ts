@@ -85,7 +85,7 @@ export class Reader {
       const voters = this.#voters(request.key)
       const asking = this.#asking(read, request)
       await asking.run()
-      this.#assertAnswered(read, request.key)
+      await this.#assertAnswered(read, asking, request.key)
       if (!sameVoters(voters, this.#voters(request.key))) {
         read = this.#begin(request)
         return work()
@@ -145,7 +145,7 @@ export class Reader {
       read.withdraw(refusals)
       await asking.goOn(refusals.size)
       if (read.outcome !== 'impossible' || !read.leaveOut()) {
-        this.#assertAnswered(read, key)
+        await this.#assertAnswered(read, asking, key)
       }
       return this.#finish(read, asking, request)
     }
@@ -154,8 +154,9 @@ export class Reader {
   }
 
   /** Trying again does not bring back what is known to be lost. */
-  #assertAnswered(read: Read, key: Uint8Array): void {
+  async #assertAnswered(read: Read, asking: Asking, key: Uint8Array): Promise<void> {
     if (read.outcome !== 'impossible') return
+    if (read.mayBeLost) await asking.everybody()
     if (read.isLost) throw onlyCopyError(key)
     const { needed, acknowledged } = read.progress
     throw new QuorumFailedError('read', needed, acknowledged, read.failures)

@@ -99,12 +99,17 @@ export class Read {
     return this.#tally.failures
   }
 
-  /** Whether everybody has answered, none of them with a row, and one of them has lost it for good. */
-  get isLost(): boolean {
+  /** Whether somebody has lost the row for good, and nobody who has answered so far has one. */
+  get mayBeLost(): boolean {
     const answers = [...this.answers.values()]
     const isEmpty = ({ answer }: HeldAnswer) => answer === 'unknown' || answer === 'absent'
     const hasLost = (each: HeldAnswer) => each.answer === 'unknown' && each.isLost === true
     return answers.every(isEmpty) && answers.some(hasLost)
+  }
+
+  /** The same of everybody: one that is down, or does not answer, may have it. */
+  get isLost(): boolean {
+    return this.mayBeLost && this.#tally.voters.ranked.every(node => this.answers.has(node))
   }
 
   /** Whom to ask at first. */
