@@ -604,6 +604,20 @@ t.test('what cannot be joined', async t => {
     t.equal(replica.quarantine.size, 1)
   })
 
+  t.test('what waits is not given up with a part of it that came in the same batch', async t => {
+    const { replica, clock } = await openReplica()
+    const [soon, later] = [foreign('soon', NOON + 61_000), foreign('later', NOON + 80_000, 4)]
+    await t.rejects(replica.apply(k, 'row', soon.row), { code: 'ERR_CLOCK_SKEW' })
+    clock.now += 2_000
+    const both = [replica.apply(k, 'row', later.row), replica.apply(k, 'row', soon.row)]
+    const ended = (await Promise.allSettled(both)).map(({ status }) => status)
+    t.same(ended, ['rejected', 'fulfilled'])
+    t.equal(valueOf(replica), 'soon')
+    clock.now += 20_000
+    await replica.retryAhead()
+    t.equal(valueOf(replica), 'later')
+  })
+
   t.test('a row that is ahead still waits after another row of its key has come', async t => {
     const { replica, clock } = await openReplica()
     const ahead = foreign('from the future', NOON + 61_000).row

@@ -7,14 +7,14 @@ import { encodeRow } from '../lattice/encode.ts'
 import { ROW_EMPTY } from '../lattice/row.ts'
 import type { StoreWrite } from '../ports.ts'
 import { equal, nameOf } from '../util/bytes.ts'
-import type { Encoded, Joining, Quarantine } from './quarantine.ts'
+import type { Encoded, Joining, Kept, Quarantine } from './quarantine.ts'
 import { ROW_BYTES_MAX } from './refusals.ts'
 
 export class Aside {
   readonly writes: StoreWrite[] = []
   readonly #quarantine: Quarantine
-  /** Put aside by this batch, and not committed yet. */
-  readonly #waiting = new Map<string, Change>()
+  /** By row, what this batch has left of what is kept beside it. */
+  readonly #left = new Map<string, Kept | undefined>()
 
   constructor(quarantine: Quarantine) {
     this.#quarantine = quarantine
@@ -22,43 +22,49 @@ export class Aside {
 
   /** What waits of the row with this id. */
   waiting(id: Uint8Array): Change | undefined {
-    const own = this.#waiting.size > 0 ? this.#waiting.get(nameOf(id)) : undefined
-    return own ?? this.#quarantine.waiting(id)
+    return this.#kept(id)?.waiting
   }
 
   /** False for what is not kept: what would make too much of a row, and what there is no room for. */
   add(id: Uint8Array, reason: 'malformed' | 'ahead', encoded: Encoded): boolean {
     const change = decodeChange(encoded.kind === 'delta', encoded.bytes)
     if (change === undefined || reason === 'malformed') {
-      return this.#keep(this.#quarantine.add(id, reason, encoded))
+      return this.#keep(id, 'malformed', encoded, undefined)
     }
     const before = this.waiting(id)
-    if (before === undefined) return this.#await(id, change, encoded)
+    if (before === undefined) return this.#keep(id, 'ahead', encoded, change)
     const held = joinChange(ROW_EMPTY, before)
     const row = joinChange(held, change)
     const bytes = encodeRow(row)
     // Until its time has come it is offered again and again. A row stands for more than a delta does.
     const isHeld = equal(bytes, encodeRow(held)) && ('dot' in change || !('dot' in before))
-    return isHeld || this.#await(id, row, { kind: 'row', bytes })
-  }
-
-  #await(id: Uint8Array, change: Change, encoded: Encoded): boolean {
-    if (encoded.bytes.length > ROW_BYTES_MAX) return false
-    if (!this.#keep(this.#quarantine.add(id, 'ahead', encoded))) return false
-    this.#waiting.set(nameOf(id), change)
-    return true
-  }
-
-  #keep(writes: readonly StoreWrite[]): boolean {
-    this.writes.push(...writes)
-    return writes.length > 0
+    return isHeld || this.#keep(id, 'ahead', { kind: 'row', bytes }, row)
   }
 
   /** Something was joined into the row: what it makes up for is kept no more. */
   joined(id: Uint8Array, by: Joining): void {
-    const done = this.#quarantine.joined(id, by, this.waiting(id))
+    const done = this.#quarantine.joined(id, by, this.#kept(id))
     if (done.length === 0) return
-    this.#waiting.delete(nameOf(id))
+    if (done.some(({ key }) => equal(key, id))) this.#left.set(nameOf(id), undefined)
     this.writes.push(...done)
+  }
+
+  #kept(id: Uint8Array): Kept | undefined {
+    const name = this.#left.size > 0 ? nameOf(id) : ''
+    return this.#left.has(name) ? this.#left.get(name) : this.#quarantine.kept(id)
+  }
+
+  #keep(
+    id: Uint8Array,
+    reason: 'malformed' | 'ahead',
+    encoded: Encoded,
+    waiting: Change | undefined
+  ): boolean {
+    if (waiting !== undefined && encoded.bytes.length > ROW_BYTES_MAX) return false
+    const writes = this.#quarantine.add(id, reason, encoded)
+    if (writes.length === 0) return false
+    this.#left.set(nameOf(id), { bytes: encoded.bytes, waiting })
+    this.writes.push(...writes)
+    return true
   }
 }

@@ -28,8 +28,15 @@ export interface Encoded {
   readonly bytes: Uint8Array
 }
 
-/** What is kept, and under which key. */
-interface Kept extends Omit<Quarantined, 'atMs'> {
+/** What is kept of a row beside it: what waits for its time, or cannot be read. */
+export interface Kept {
+  readonly bytes: Uint8Array
+  /** Of what cannot be read: none. */
+  readonly waiting: Change | undefined
+}
+
+/** What is to be kept, and under which key. */
+interface Entry extends Omit<Quarantined, 'atMs'> {
   readonly key: Uint8Array
   readonly id: Uint8Array
 }
@@ -100,26 +107,26 @@ export class Quarantine {
    */
   add(id: Uint8Array, reason: 'malformed' | 'ahead', { kind, bytes }: Encoded): StoreWrite[] {
     const full = this.size >= QUARANTINE_ROWS_MAX || this.#bytes > QUARANTINE_BYTES_MAX
-    const write = this.#write({ key: id, id, reason, delta: kind === 'delta', bytes })
-    return full ? [] : [write]
+    return full ? [] : [this.#write({ key: id, id, reason, delta: kind === 'delta', bytes })]
   }
 
-  /** What is kept of a row until its time has come. */
-  waiting(id: Uint8Array): Change | undefined {
+  kept(id: Uint8Array): Kept | undefined {
     const row = this.#entry(id)
-    return row?.reason === 'ahead' ? decodeChange(row.delta, row.bytes) : undefined
+    if (row === undefined) return undefined
+    const { reason, delta, bytes } = row
+    return { bytes, waiting: reason === 'ahead' ? decodeChange(delta, bytes) : undefined }
   }
 
   /**
    * What to commit with a row that something was joined into. A whole row, or what a client has put in
    * its place, makes up for a damaged or malformed one. What waits is done with once it has been joined
-   * itself, or all of it was replaced.
+   * itself, or all of it was replaced. `kept` is what the batch has left of it so far.
    */
-  joined(id: Uint8Array, by: Joining, waiting = this.waiting(id)): StoreWrite[] {
-    const kept = this.#entry(id)
+  joined(id: Uint8Array, by: Joining, kept: Kept | undefined): StoreWrite[] {
     const done: Uint8Array[] = by.isWhole && this.hasDamaged(id) ? [headIn(id)] : []
-    if (kept !== undefined || waiting !== undefined) {
-      const isItself = by.bytes !== undefined && kept !== undefined && equal(kept.bytes, by.bytes)
+    if (kept !== undefined) {
+      const { bytes, waiting } = kept
+      const isItself = by.bytes !== undefined && equal(bytes, by.bytes)
       const isReplaced = waiting === undefined ? by.isWhole : hasAllOf(by.row(), waiting)
       if (isItself || isReplaced) done.push(id)
     }
@@ -143,7 +150,7 @@ export class Quarantine {
   }
 
   /** The id as it was found goes along: the key in it may be all that is left of a row. */
-  #write({ key, id, reason, delta, bytes }: Kept): StoreWrite {
+  #write({ key, id, reason, delta, bytes }: Entry): StoreWrite {
     const { clock, log, meter } = this.#components
     const what = { reason, bytes: bytes.length, slot: slotIn(id), key: text(keyIn(id)) }
     meter.count(`quarantine.${reason}`)
