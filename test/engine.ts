@@ -1088,7 +1088,8 @@ t.test('members', async t => {
     for (const [own, others, said] of [
       ['filled', 'up', 'up'],
       ['up', 'filled', 'up'],
-      ['filled', 'filled', 'filled']
+      ['filled', 'filled', 'filled'],
+      ['up', 'joining', 'filled']
     ] as const) {
       const hub = new Hub()
       const [a, b] = [createMember(hub, 'a'), createMember(hub, 'b')]

@@ -61,7 +61,7 @@ export class Comparing {
 
   /**
    * Compares tables with a peer; afterwards each has what the other had. Resolves with whether the peer
-   * has it on disk as well.
+   * says that it is the same there, and on disk.
    */
   async compare(peer: NodeId, signal?: AbortSignal): Promise<boolean> {
     const { network, keeper, merge, hear, remembered, onCompared } = this.#components
@@ -70,18 +70,18 @@ export class Comparing {
     const ask = pack([keeper.view.fingerprint, null, ...marksFields(told)])
     const answer = await network.request(peer, 'members', ask, options)
     remembered.answered(peer, told)
-    const [theirs, saved, marks] = this.#decode(answer, peer)
+    let last = this.#decode(answer, peer)
+    const [theirs, , marks] = last
     hear(peer, marks)?.catch(logged)
-    let isSaved = saved
     if (theirs !== null) {
       merge(isBytes(theirs) ? theirs : undefined, peer)
       const table = encodeTable(keeper.view.table)
       const tell = this.#encode(peer, keeper.view.fingerprint, table)
-      const noted = await network.request(peer, 'members', tell, options)
-      isSaved = this.#decode(noted, peer)[1]
+      last = this.#decode(await network.request(peer, 'members', tell, options), peer)
     }
     await onCompared()
-    return isSaved === true
+    const [other, isSaved] = last
+    return other === null && isSaved === true
   }
 
   async #answer(from: NodeId, body: Uint8Array): Promise<Uint8Array> {

@@ -149,7 +149,7 @@ export class Membership {
 
   /**
    * Compares tables with a peer; afterwards each has what the other had. Resolves with whether the peer
-   * has it on disk as well.
+   * says that it is the same there, and on disk.
    */
   compare(peer: NodeId, signal?: AbortSignal): Promise<boolean> {
     return this.#comparing.compare(peer, signal)
@@ -166,7 +166,10 @@ export class Membership {
   async #announceUnsaid(): Promise<void> {
     const state = this.#unsaid
     this.#unsaid = undefined
-    if (state !== undefined) await this.announce(laterState(state, this.self?.state))
+    if (state === undefined) return
+    const heard = this.self?.state
+    // To those who know it as joining it does not count yet, and not at once: one step after the other.
+    await this.announce(heard === 'joining' ? 'filled' : laterState(state, heard))
   }
 
   /** Requests something that depends on the view, after agreeing on it. */
