@@ -375,6 +375,10 @@ t.test('a scrub', async t => {
     }
     const value = await world.until(world.node(3).get(key, { level: 'one' }))
     t.equal(value && text(value), 'only here')
+    world.pause(2, 2_000)
+    const hung = world.node(3).get(key, { level: 'all', timeoutMs: 500 })
+    await t.rejects(world.until(hung), early, 'all that is known is told, also where one hangs')
+    await world.run(5_000)
     world.crash(2)
     await runUntil(world, () => isDown(2))
     for (const level of ['one', 'quorum'] as const) {

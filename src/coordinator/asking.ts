@@ -56,8 +56,8 @@ export class Asking {
     return decided
   }
 
-  /** Asks those that are left as well; resolves when all have answered, also that they cannot. */
-  everybody(): Promise<void> {
+  /** Asks those that are left as well, until it is certain whether the row is lost. */
+  untilLost(): Promise<void> {
     while (this.#askNext()) continue
     if (this.#open === 0) return Promise.resolve()
     return new Promise(resolve => (this.#answered = resolve))
@@ -83,7 +83,7 @@ export class Asking {
       this.#open--
       this.#note(node, answer, since)
       this.#read.answer(node, answer)
-      if (this.#open === 0) this.#answered?.()
+      if (this.#open === 0 || !this.#read.mayBeLost) this.#answered?.()
       if (this.#decided === undefined) return
       if (answer.answer === 'unknown' || answer.answer === 'failed') this.#askNext()
       this.#advance()

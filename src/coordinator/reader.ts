@@ -78,6 +78,8 @@ export class Reader {
     signal?.throwIfAborted()
     let read = this.#begin(request)
     const onTimeout = () => {
+      // Then it has only waited to hear whether there is nothing left to read.
+      if (read.outcome === 'impossible') throw failed(read)
       const { needed, acknowledged } = read.progress
       throw new TimeoutError('read', needed, acknowledged, timeoutMs)
     }
@@ -156,11 +158,14 @@ export class Reader {
   /** Trying again does not bring back what is known to be lost. */
   async #assertAnswered(read: Read, asking: Asking, key: Uint8Array): Promise<void> {
     if (read.outcome !== 'impossible') return
-    if (read.mayBeLost) await asking.everybody()
-    if (read.isLost) throw onlyCopyError(key)
-    const { needed, acknowledged } = read.progress
-    throw new QuorumFailedError('read', needed, acknowledged, read.failures)
+    if (read.mayBeLost) await asking.untilLost()
+    if (read.isLost && sameVoters(read.voters, this.#voters(key))) throw onlyCopyError(key)
+    throw failed(read)
   }
+}
+
+function failed({ progress, failures }: Read): QuorumFailedError {
+  return new QuorumFailedError('read', progress.needed, progress.acknowledged, failures)
 }
 
 function describe(node: NodeId, answer: HeldAnswer): Answer {

@@ -70,6 +70,7 @@ export class Read {
   /** All that were sent, an absence as the empty row. */
   readonly #rows: Row[] = []
   readonly #withdrawn = new Set<NodeId>()
+  readonly #areAllThere: boolean
   #hasLeftOut = false
 
   /** `candidates`: those of the voters that are alive, in the order to ask them; none twice. */
@@ -80,6 +81,7 @@ export class Read {
     this.#candidates = [...candidates]
     this.#tally = new Tally(voters, level)
     this.shortage = this.#tally.shortage(node => candidates.includes(node))
+    this.#areAllThere = voters.ranked.every(node => candidates.includes(node))
     for (const node of voters.ranked) {
       if (!candidates.includes(node)) this.#tally.refuse(node, new Error('the node is down'))
     }
@@ -99,17 +101,24 @@ export class Read {
     return this.#tally.failures
   }
 
-  /** Whether somebody has lost the row for good, and nobody who has answered so far has one. */
-  get mayBeLost(): boolean {
-    const answers = [...this.answers.values()]
-    const isEmpty = ({ answer }: HeldAnswer) => answer === 'unknown' || answer === 'absent'
-    const hasLost = (each: HeldAnswer) => each.answer === 'unknown' && each.isLost === true
-    return answers.every(isEmpty) && answers.some(hasLost)
+  get voters(): Voters {
+    return this.#tally.voters
   }
 
-  /** The same of everybody: one that is down, or does not answer, may have it. */
+  /**
+   * Whether somebody has lost the row for good, and all that have answered so far have lost or never had
+   * it. One that is down, or is being filled, may have it.
+   */
+  get mayBeLost(): boolean {
+    const answers = [...this.answers.values()]
+    const hasLost = (each: HeldAnswer) => each.answer === 'unknown' && each.isLost === true
+    const isWithout = (each: HeldAnswer) => each.answer === 'absent' || hasLost(each)
+    return this.#areAllThere && answers.every(isWithout) && answers.some(hasLost)
+  }
+
+  /** The same once everybody has answered. */
   get isLost(): boolean {
-    return this.mayBeLost && this.#tally.voters.ranked.every(node => this.answers.has(node))
+    return this.mayBeLost && this.voters.ranked.every(node => this.answers.has(node))
   }
 
   /** Whom to ask at first. */
