@@ -29,7 +29,7 @@ import type { NodeId } from '../src/util/node-id.ts'
 import type { Clock, Timers } from '../src/ports.ts'
 import { AntiEntropy } from '../src/repair/anti-entropy.ts'
 import { MARK_NONE, MARKS_NONE as marks } from '../src/wire/mark.ts'
-import { encodeExchangeRequest } from '../src/wire/exchange.ts'
+import { decodeExchangeAnswer, encodeExchangeRequest } from '../src/wire/exchange.ts'
 import { decodeApply, encodeRefusals, type ApplyItem } from '../src/wire/rows.ts'
 import { encodeReply } from '../src/wire/view.ts'
 import { Hub, noTimers } from './fixtures/engine-network.ts'
@@ -533,6 +533,18 @@ t.test('hints that carry a row', async t => {
     t.same(valuesIn(items), ['c'])
     const row = decodeRow(items[0]?.bytes as Uint8Array)
     t.equal(row?.context.vector.size, 3)
+  })
+
+  t.test('that carry a row stay when it went to one that was no owner any more', async t => {
+    const { hints, stage, count } = await createHints()
+    await hints.keep(keeping('v', 1))
+    stage.ask = async () => {
+      stage.owners = ['another' as NodeId]
+      stage.fingerprint = 'later'
+      return encodeRefusals([])
+    }
+    await hints.replay()
+    t.equal(count(), 1)
   })
 
   t.test('stay beside a hint that carries none, and both are sent', async t => {
@@ -1084,6 +1096,16 @@ t.test('members', async t => {
     t.equal(b.store.get('meta', utf8('members'))?.length, tableSize(b))
   })
 
+  t.test('that count do not go back to joining, whatever an earlier life has said', async t => {
+    const hub = new Hub()
+    const [a, b] = [createMember(hub, 'a'), createMember(hub, 'b')]
+    await a.membership.announce('up')
+    b.network.gossip('a', tableOf(member('a', 7n, 'joining')))
+    await a.membership.compare('b' as NodeId)
+    await turns()
+    t.match(a.membership.self, { state: 'filled', incarnation: 8n })
+  })
+
   t.test('that come back say no less of themselves than the others know', async t => {
     for (const [own, others, said] of [
       ['filled', 'up', 'up'],
@@ -1324,6 +1346,12 @@ t.test('an owner that was away while others joined', async t => {
     await t.rejects(ask(3, 10), { code: 'ERR_PROTOCOL' }, 'one of them is not its own')
     await t.rejects(ask(), { code: 'ERR_PROTOCOL' })
     t.equal(parts.meter.totals()['exchange.malformed'], 2)
+    const row = { key: utf8('k'), bytes: ROW }
+    parts.replica.mayTake = () => false
+    const body = encodeExchangeRequest({ ...none, rows: [row], slots: Uint16Array.of(3) })
+    const answer = await serve.get('exchange')?.('b' as NodeId, body)
+    t.match(decodeExchangeAnswer(answer as Uint8Array), { refused: 1, aside: 1 })
+    t.equal(parts.replica.read(row.key).answer, 'absent', 'and tells of what it may not take')
   })
 })
 

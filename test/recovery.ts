@@ -4,12 +4,16 @@
  */
 import t from 'tap'
 import { SLOTS } from '../src/digest/limits.ts'
+import type { Handler } from '../src/ports.ts'
+import { Leftovers, type LeftoversComponents } from '../src/repair/leftovers.ts'
 import { Recovery, type RecoveryComponents } from '../src/repair/recovery.ts'
 import { Filling } from '../src/replica/filling.ts'
+import { serveReplica } from '../src/replica/serve.ts'
 import { MemoryDisk } from '../src/store/memory.ts'
 import { text, utf8 } from '../src/util/bytes.ts'
 import { pack } from '../src/util/msgpack.ts'
 import type { NodeId } from '../src/util/node-id.ts'
+import { decodeApply, encodeApply, encodeRefusals } from '../src/wire/rows.ts'
 import { decodeSlots, encodeSlots } from '../src/wire/slots.ts'
 import {
   backUp,
@@ -20,7 +24,7 @@ import {
   runUntil,
   storedAt
 } from './fixtures/engine-world.ts'
-import { WatchedStore } from './fixtures/engine-parts.ts'
+import { openReplica, WatchedStore } from './fixtures/engine-parts.ts'
 import { ownership, readKeyed, rowsOf } from './fixtures/sim/inspect.ts'
 import type { World } from './fixtures/sim/world.ts'
 
@@ -172,11 +176,15 @@ t.test('what is given by one that owns the slot no more', async t => {
       if (deletes) await world.until(node.delete(key))
       else await world.until(node.put(key, 'v2'))
       flip(world, 3, key)
+      const codes: unknown[] = []
       for (let i = 0; i < 5; i++) {
         const answer = world.node(0).get(key, { timeoutMs: 1_000 })
-        await t.rejects(world.until(answer), { code: 'ERR_QUORUM' })
+        codes.push(await world.until(answer.catch(({ code }: { code: unknown }) => code)))
         await world.run(2_000)
       }
+      t.equal(codes[0], 'ERR_QUORUM', 'it is being filled')
+      t.equal(codes.at(-1), 'ERR_CORRUPT', 'and then nobody has it')
+      t.ok(codes.every(code => code === 'ERR_QUORUM' || code === 'ERR_CORRUPT'))
       t.equal(world.host(3).disk.pairs('quarantine').length, 1)
     }
   })
@@ -364,4 +372,109 @@ t.test('an answer from before slots changed hands counts for nothing', async t =
   await turn
   t.same([...filling.asked], [], 'who owned it when it was asked is asked again')
   t.same([...recovery.waiting], [7])
+})
+
+t.test('what is handed over', async t => {
+  const OWN = 3
+  const [a, b, c] = ['a', 'b', 'c'] as NodeId[] as [NodeId, NodeId, NodeId]
+  /** Node a has rows in slots 7 and 8, which b and c own. */
+  function createLeftovers() {
+    const store = new WatchedStore({ disk: new MemoryDisk() })
+    const did: string[] = []
+    const stage = {
+      withheld: new Map<NodeId, number[]>(),
+      flush: async () => encodeRefusals([])
+    }
+    const flags = (...slots: number[]) =>
+      Uint8Array.from({ length: SLOTS }, (_, slot) => +slots.includes(slot))
+    const placement = { owned: (id: NodeId) => (id === a ? flags(OWN) : flags(7, 8, 9)) }
+    const count = () => {}
+    const leftovers = new Leftovers({
+      store,
+      replica: {
+        forest: { rows: (slot: number) => +(slot === 7 || slot === 8) },
+        keeper: { sound: (slots: Uint16Array) => slots }
+      },
+      membership: {
+        id: a,
+        peers: [b, c],
+        view: { current: placement, next: placement, all: placement },
+        ask: async (peer: NodeId, protocol: string, body: Uint8Array) => {
+          t.same(decodeApply(body), { flush: true, items: [] })
+          did.push(`${protocol} ${peer}`)
+          return stage.flush()
+        }
+      },
+      liveness: { isAlive: () => true },
+      antiEntropy: {
+        handOver: async (peer: NodeId, slots: Uint16Array) => {
+          did.push(`${peer} ${slots.join(' ')}`)
+          return { complete: true, withheld: new Set(stage.withheld.get(peer)), rowsSent: 1 }
+        }
+      },
+      clock: { monoMs: () => 0 },
+      meter: { count },
+      log: { info: count, debug: count, warn: count }
+    } as unknown as LeftoversComponents)
+    const turn = async () => {
+      did.length = 0
+      await leftovers.turn(new AbortController().signal)
+      return did.splice(0)
+    }
+    const saved = () => {
+      const given = store.get('meta', utf8('handed-over'))
+      return [...(given ?? [])].flatMap((flag, slot) => (flag === 0 ? [] : [slot]))
+    }
+    return { leftovers, stage, turn, saved }
+  }
+
+  t.test('is done with once the peer has flushed it', async t => {
+    const { stage, turn, saved } = createLeftovers()
+    stage.flush = async () => {
+      t.same(saved(), [])
+      throw new Error('the disk is full')
+    }
+    t.same(await turn(), ['b 7 8', 'apply b', 'c 7 8', 'apply c'])
+    t.same(saved(), [])
+    stage.flush = async () => encodeRefusals([])
+    t.same(await turn(), ['b 7 8', 'apply b'])
+    t.same(saved(), [7, 8])
+    t.same(await turn(), [])
+  })
+
+  t.test('and may not be taken by one owner is offered to the others', async t => {
+    const { stage, turn, saved } = createLeftovers()
+    stage.withheld.set(b, [8])
+    t.same(await turn(), ['b 7 8', 'apply b', 'c 8', 'apply c'])
+    t.same(saved(), [7, 8])
+  })
+
+  t.test('is so again when something has come into its slot', async t => {
+    const { leftovers, turn, saved } = createLeftovers()
+    await turn()
+    await leftovers.reopen([OWN, 8])
+    t.same(saved(), [7])
+    t.same(await turn(), ['b 8', 'apply b'])
+    t.same(saved(), [7, 8])
+  })
+})
+
+t.test('a flush without changes outlives the loss of power, with all before it', async t => {
+  const { replica, store } = await openReplica()
+  const served = new Map<string, Handler>()
+  serveReplica(replica, (protocol, handler) => served.set(protocol, handler))
+  const ask = (flush: boolean) =>
+    served.get('apply')?.(
+      'peer' as NodeId,
+      encodeApply({ flush, items: [] }),
+      new AbortController().signal
+    )
+  const before = store.commits.length
+  await ask(false)
+  t.equal(store.commits.length, before)
+  await ask(true)
+  t.same(
+    store.commits.slice(before).map(({ durability }) => durability),
+    ['flush']
+  )
 })

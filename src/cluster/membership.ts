@@ -166,10 +166,7 @@ export class Membership {
   async #announceUnsaid(): Promise<void> {
     const state = this.#unsaid
     this.#unsaid = undefined
-    if (state === undefined) return
-    const heard = this.self?.state
-    // To those who know it as joining it does not count yet, and not at once: one step after the other.
-    await this.announce(heard === 'joining' ? 'filled' : laterState(state, heard))
+    if (state !== undefined) await this.announce(stateAfter(state, this.self?.state))
   }
 
   /** Requests something that depends on the view, after agreeing on it. */
@@ -267,25 +264,33 @@ export class Membership {
     const { self } = this
     if (mine === undefined || self === undefined || self === mine) return
     this.#components.log.warn('remembered-better', { incarnation: self.incarnation })
-    this.#reassert(MARK_NONE).catch(logged)
+    this.#reassert(MARK_NONE, mine.state).catch(logged)
   }
 
   /**
    * Somebody knows more of this node than the node itself. Rejects when that could not be saved, which
    * is logged here: then it is noticed again.
    */
-  async #reassert(mark: Mark): Promise<void> {
+  async #reassert(mark: Mark, was = this.self?.state): Promise<void> {
     const { onRolledBack, log } = this.#components
     try {
       await onRolledBack(mark)
       // One that has not said anything yet, or waits for a contact to say it, does so by itself.
-      if (this.self !== undefined && this.#unsaid === undefined)
-        await this.announce(this.self.state)
+      if (was !== undefined && this.#unsaid === undefined)
+        await this.announce(stateAfter(was, this.self?.state))
     } catch (error) {
       log.warn('roll-back-not-saved', { error: String(error) })
       throw error
     }
   }
+}
+
+/**
+ * What a node is that was in this state, and hears of another one. To those who know it as joining it does
+ * not count yet, and not at once: one step after the other.
+ */
+function stateAfter(own: MemberState, heard: MemberState = own): MemberState {
+  return own !== 'joining' && heard === 'joining' ? 'filled' : laterState(own, heard)
 }
 
 /** As many as a member may have; those that only this machine can reach come last. */

@@ -61,9 +61,11 @@ export class Answering {
     const isGift = request.slots !== undefined
     const rows = isGift ? request.rows.filter(row => replica.mayTake(row)) : request.rows
     const applied = await applyRows(this.#components, rows, signal)
-    // What waits here for its time is in good hands: whoever gave it need not keep it for that.
-    const { refused, aside } = applied
-    const taken = isGift ? { ...applied, refused: refused - aside, aside: 0 } : applied
+    // What waits here for its time is in good hands: whoever gave it need not keep it for that. What may
+    // not be taken is not.
+    const aside = request.rows.length - rows.length
+    const refused = applied.refused - applied.aside + aside
+    const taken = isGift ? { ...applied, refused, aside } : applied
     const group = this.#groupOf(from, request.slots)
     const own = { forest: replica.forest, rows: replica.rows, group }
     try {

@@ -53,7 +53,10 @@ export type Ran = Omit<ExchangeReport, 'peer' | 'reached'> & {
   readonly complete: boolean
   /** Why a row of the peer could not be taken, if one could not. */
   readonly refusal: Error | undefined
-  /** Slots of which a row was kept aside at either end, for its time: of those it may not have all. */
+  /**
+   * Slots of which a row was kept aside at either end, for its time: of those it may not have all. Of a
+   * gift those of which the peer may not take a row, for it has a damaged one.
+   */
   readonly withheld: ReadonlySet<number>
   /** Slots that still differed at the end of the last walk, and in which no row did. */
   readonly unexplained: Uint16Array

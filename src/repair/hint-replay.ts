@@ -49,6 +49,11 @@ const BATCH_BYTES = 1024 * 1024
 const TURN_MS = 5_000
 const DEADLINE_MS = 5_000
 
+interface Offered {
+  readonly hint: Hint
+  readonly item: ApplyItem | undefined
+}
+
 export class HintReplay {
   readonly #components: HintReplayComponents
   readonly #rates: Rates
@@ -102,7 +107,9 @@ export class HintReplay {
       const refusals = decodeRefusals(answer)
       if (refusals === undefined) throw unreadable(owner)
       const refused = new Set(refusals.map(({ index }) => items[index]))
-      const done = batch.filter(({ item }) => item === undefined || !refused.has(item))
+      const isDone = ({ hint, item }: Offered) =>
+        item === undefined || (!refused.has(item) && this.#isPlaced(hint))
+      const done = batch.filter(isDone)
       meter.count('hints.replayed', items.length - refused.size)
       const removed = await this.#components.book.remove(done.map(({ hint }) => hint))
       if (refused.size > 0) this.#askedTo.set(owner, (batch.at(-1) as { hint: Hint }).hint.id)
@@ -115,7 +122,13 @@ export class HintReplay {
     }
   }
 
-  #take(owner: NodeId): { hint: Hint; item: ApplyItem | undefined }[] {
+  /** What is carried is with an owner, also if owners have changed on the way. */
+  #isPlaced({ owner, key, carried }: Hint): boolean {
+    const { view } = this.#components.membership
+    return carried === undefined || view.ownersOf(slotOf(key)).all.includes(owner)
+  }
+
+  #take(owner: NodeId): Offered[] {
     const batch = []
     let bytes = 0
     for (const hint of this.#components.book.read(rangeOf(owner, this.#askedTo.get(owner)))) {
@@ -136,12 +149,11 @@ export class HintReplay {
    * What is carried for somebody who owns the key no more waits for its new address: there, nobody
    * would look for it.
    */
-  #itemOf({ owner, key, carried }: Hint): ApplyItem | undefined | 'unknown' {
-    const { membership, replica } = this.#components
+  #itemOf(hint: Hint): ApplyItem | undefined | 'unknown' {
+    const { key, carried } = hint
+    const { replica } = this.#components
     if (carried !== undefined) {
-      return membership.view.ownersOf(slotOf(key)).all.includes(owner)
-        ? { key, kind: 'row', bytes: carried }
-        : 'unknown'
+      return this.#isPlaced(hint) ? { key, kind: 'row', bytes: carried } : 'unknown'
     }
     const held = replica.read(key)
     if (held.answer === 'unknown') return held.isLost === true ? undefined : 'unknown'

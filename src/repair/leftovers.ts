@@ -1,8 +1,8 @@
 /**
  * Leftovers: rows of slots that this node owns no more. Whatever it was the only one to hold when it
  * lost them (an owner that was away while others joined) is given to the owners of now by an exchange that
- * goes one way, until all of each slot was once taken by one of them; from there anti-entropy spreads
- * it. Then the slot is done with, for as long as this node does not own it again.
+ * goes one way, until all of each slot was once taken, and flushed, by one of them; from there
+ * anti-entropy spreads it. Then the slot is done with, for as long as this node does not own it again.
  *
  *   owned ──▶ not owned, has rows ──all at an owner──▶ done
  *     ▲───────────────┴──────────────owned again─────────┘
@@ -19,6 +19,7 @@ import type { Replica } from '../replica/replica.ts'
 import type { View } from '../ring/view.ts'
 import { utf8 } from '../util/bytes.ts'
 import type { NodeId } from '../util/node-id.ts'
+import { encodeApply } from '../wire/rows.ts'
 import type { AntiEntropy } from './anti-entropy.ts'
 
 export interface LeftoversComponents {
@@ -37,6 +38,7 @@ const KEY = utf8('handed-over')
 const TURN_MS = 10_000
 /** What is given in one exchange: it is begun anew when it breaks off. */
 const PORTION_ROWS = 8_192
+const FLUSH_DEADLINE_MS = 30_000
 
 export class Leftovers {
   readonly #components: LeftoversComponents
@@ -44,7 +46,7 @@ export class Leftovers {
   readonly #given = new Set<number>()
   /**
    * Slots with rows that are not owned and not done, under the placement they were worked out from.
-   * Nothing is written to them under it.
+   * Under it nothing is written to them but what has waited here for its time (`reopen`).
    */
   #foreign: number[] = []
   #placed: Pick<View, 'current' | 'next'> | undefined
@@ -73,6 +75,16 @@ export class Leftovers {
         log.debug('leftovers-failed', { peer, error: String(error) })
       }
     }
+  }
+
+  /** Something came into these slots: what is not owned of them is to be handed over, once more. */
+  async reopen(slots: Iterable<number>): Promise<void> {
+    const { view, id } = this.#components.membership
+    const isOwned = ownedBy(view, id)
+    const opened = [...slots].filter(slot => !isOwned(slot))
+    for (const slot of opened) this.#given.delete(slot)
+    this.#foreign = [...new Set([...this.#foreign, ...opened])].sort((a, b) => a - b)
+    if (opened.length > 0) await this.#save()
   }
 
   /**
@@ -106,7 +118,9 @@ export class Leftovers {
       else {
         const given = await antiEntropy.handOver(peer, Uint16Array.from(some), signal)
         log.info('handed-over', { peer, slots: some.length, rows: given.rowsSent })
-        if (given.complete) await this.#done(peer, some)
+        // Of what the peer may not take others may have to be told.
+        const taken = some.filter(slot => !given.withheld.has(slot))
+        if (given.complete) await this.#done(peer, taken, signal)
         else left.push(...some)
       }
     }
@@ -128,15 +142,18 @@ export class Leftovers {
   }
 
   /** An owner of now has it; whoever is only about to be one may never be. */
-  async #done(peer: NodeId, slots: readonly number[]): Promise<void> {
+  async #done(peer: NodeId, slots: readonly number[], signal: AbortSignal): Promise<void> {
     const { membership, replica, meter } = this.#components
     const owned = membership.view.current.owned(peer)
     const sound = replica.keeper.sound(Uint16Array.from(slots))
     const done = [...sound].filter(slot => owned[slot] === 1 && !this.#given.has(slot))
+    if (done.length === 0) return
+    const flush = encodeApply({ flush: true, items: [] })
+    await membership.ask(peer, 'apply', flush, { deadlineMs: FLUSH_DEADLINE_MS, signal })
     meter.count('leftovers.slots', done.length)
     for (const slot of done) this.#given.add(slot)
     this.#foreign = this.#foreign.filter(slot => !this.#given.has(slot))
-    if (done.length > 0) await this.#save()
+    await this.#save()
   }
 
   /** What is owned again is not done with: it may be written here, and lost again. */

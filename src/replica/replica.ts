@@ -13,7 +13,7 @@ import { decodeChange, newestShown } from '../lattice/change.ts'
 import type { Operation } from '../lattice/operation.ts'
 import type { Clock, Durability, Log, Meter, Random, Store, StoreWrite } from '../ports.ts'
 import type { ReplicaAnswer } from '../quorum/read.ts'
-import { parseRowKey } from '../ring/row-key.ts'
+import { parseRowKey, slotIn } from '../ring/row-key.ts'
 import { Batch, type Applied, type Change, type Job, type Mutated } from './batch.ts'
 import { Bulk, type BulkApplied, type KeyedRow } from './bulk.ts'
 import { Conflicts } from './conflicts.ts'
@@ -236,8 +236,14 @@ export class Replica {
     return bulk.done
   }
 
-  /** Tries again what was too far ahead when it arrived. */
-  async retryAhead(): Promise<void> {
+  /** Resolves when all that was answered before outlives the loss of power. */
+  flush(): Promise<void> {
+    return this.between(() => this.#commit([], 'flush'))
+  }
+
+  /** Tries again what was too far ahead when it arrived. Resolves with the slots of what was joined. */
+  async retryAhead(): Promise<ReadonlySet<number>> {
+    const slots = new Set<number>()
     const ready = [...this.quarantine.entries()].filter(([, row]) => row.reason === 'ahead')
     for (const [id, { bytes, delta }] of ready) {
       const key = parseRowKey(id)?.key
@@ -245,7 +251,9 @@ export class Replica {
       if (key === undefined || change === undefined) continue
       if (!this.identity.observe(newestShown(change))) continue
       await this.apply(key, delta ? 'delta' : 'row', bytes)
+      slots.add(slotIn(id))
     }
+    return slots
   }
 
   #isWhole({ slot }: Place): boolean {

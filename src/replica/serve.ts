@@ -21,6 +21,8 @@ export function serveReplica(
     const request = decodeApply(body)
     if (request === undefined) throw malformed('changes', from)
     const { items, flush } = request
+    // Whoever gives something up asks for this of what was taken before.
+    if (flush && items.length === 0) await replica.flush()
     const results = await Promise.allSettled(
       items.map(({ key, kind, bytes }) => replica.apply(key, kind, bytes, flush))
     )
