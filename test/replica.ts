@@ -618,6 +618,16 @@ t.test('what cannot be joined', async t => {
     t.equal(valueOf(replica), 'later')
   })
 
+  t.test('what waits is not replaced by what cannot be read', async t => {
+    const { replica, clock } = await openReplica()
+    await t.rejects(replica.apply(k, 'row', foreign('soon', NOON + 61_000).row))
+    const refused = { code: 'ERR_CORRUPT', message: /was not put in quarantine/ }
+    await t.rejects(replica.apply(k, 'row', utf8('gibberish')), refused)
+    clock.now += 2_000
+    await replica.retryAhead()
+    t.equal(valueOf(replica), 'soon')
+  })
+
   t.test('a row that is ahead still waits after another row of its key has come', async t => {
     const { replica, clock } = await openReplica()
     const ahead = foreign('from the future', NOON + 61_000).row

@@ -28,10 +28,11 @@ export class Aside {
   /** False for what is not kept: what would make too much of a row, and what there is no room for. */
   add(id: Uint8Array, reason: 'malformed' | 'ahead', encoded: Encoded): boolean {
     const change = decodeChange(encoded.kind === 'delta', encoded.bytes)
-    if (change === undefined || reason === 'malformed') {
-      return this.#keep(id, 'malformed', encoded, undefined)
-    }
     const before = this.waiting(id)
+    if (change === undefined || reason === 'malformed') {
+      // What waits can be used one day.
+      return before === undefined && this.#keep(id, 'malformed', encoded, undefined)
+    }
     if (before === undefined) return this.#keep(id, 'ahead', encoded, change)
     const held = joinChange(ROW_EMPTY, before)
     const row = joinChange(held, change)

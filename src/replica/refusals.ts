@@ -91,7 +91,7 @@ export function refusalOf(reason: Reason, key: Uint8Array, isKept = true): Hears
       )
     : new HearsayError(
         'ERR_CORRUPT',
-        `The row of ${name} cannot be decoded; it was put in quarantine.`
+        `The row of ${name} cannot be decoded; it was ${isKept ? '' : 'not '}put in quarantine.`
       )
 }
 
