@@ -224,8 +224,8 @@ export class Engine {
       hints: worker('hints', hintsMs, signal => this.hints.replay(signal)),
       'anti-entropy': worker('anti-entropy', exchangeMs, signal => this.#exchange(signal)),
       arrival: worker('arrival', 1_000, signal => this.#arrival.turn(signal)),
-      quarantine: worker('quarantine', 10_000, async () =>
-        this.#leftovers.reopen(await this.replica.retryAhead())
+      quarantine: worker('quarantine', 10_000, () =>
+        this.replica.retryAhead(slots => this.#leftovers.reopen(slots))
       ),
       checkpoint: worker('checkpoint', checkpointMs, signal => this.#checkpoint(signal)),
       scrub: worker('scrub', scrubMs, signal => this.scrub.turn(signal))

@@ -383,7 +383,9 @@ t.test('what is handed over', async t => {
     const did: string[] = []
     const stage = {
       withheld: new Map<NodeId, number[]>(),
-      flush: async () => encodeRefusals([])
+      flush: async () => encodeRefusals([]),
+      view: (() => {}) as (view: unknown) => void,
+      now: 0
     }
     const flags = (...slots: number[]) =>
       Uint8Array.from({ length: SLOTS }, (_, slot) => +slots.includes(slot))
@@ -398,6 +400,7 @@ t.test('what is handed over', async t => {
       membership: {
         id: a,
         peers: [b, c],
+        onView: (listener: (view: unknown) => void) => (stage.view = listener),
         view: { current: placement, next: placement, all: placement },
         ask: async (peer: NodeId, protocol: string, body: Uint8Array) => {
           t.same(decodeApply(body), { flush: true, items: [] })
@@ -412,7 +415,7 @@ t.test('what is handed over', async t => {
           return { complete: true, withheld: new Set(stage.withheld.get(peer)), rowsSent: 1 }
         }
       },
-      clock: { monoMs: () => 0 },
+      clock: { monoMs: () => stage.now },
       meter: { count },
       log: { info: count, debug: count, warn: count }
     } as unknown as LeftoversComponents)
@@ -447,6 +450,38 @@ t.test('what is handed over', async t => {
     stage.withheld.set(b, [8])
     t.same(await turn(), ['b 7 8', 'apply b', 'c 8', 'apply c'])
     t.same(saved(), [7, 8])
+  })
+
+  t.test('and may be taken by nobody is offered again after a while', async t => {
+    const { stage, turn, saved } = createLeftovers()
+    for (const peer of [b, c]) stage.withheld.set(peer, [8])
+    t.same(await turn(), ['b 7 8', 'apply b', 'c 8'])
+    t.same(await turn(), [])
+    stage.now += 60_000
+    t.same(await turn(), ['b 8', 'c 8'])
+    t.same(saved(), [7])
+  })
+
+  t.test('is not done with when something comes in while it is under way', async t => {
+    const { leftovers, stage, turn, saved } = createLeftovers()
+    stage.flush = async () => {
+      await leftovers.reopen([8])
+      return encodeRefusals([])
+    }
+    t.same(await turn(), ['b 7 8', 'apply b', 'c 7 8', 'apply c'])
+    t.same(saved(), [])
+    stage.flush = async () => encodeRefusals([])
+    await turn()
+    t.same(saved(), [7, 8])
+  })
+
+  t.test('and is owned again for a moment is not done with any more', async t => {
+    const { stage, turn } = createLeftovers()
+    await turn()
+    const flags = new Uint8Array(SLOTS)
+    flags[7] = 1
+    stage.view({ all: { owned: () => flags } })
+    t.same(await turn(), ['b 7', 'apply b'])
   })
 
   t.test('is so again when something has come into its slot', async t => {

@@ -562,7 +562,10 @@ t.test('what cannot be joined', async t => {
       await replica.retryAhead()
       t.equal(replica.read(k).answer, 'absent')
       clock.now += 2_000
-      await replica.retryAhead()
+      const around: unknown[] = []
+      await replica.retryAhead(async slots => void around.push([...slots], valueOf(replica)))
+      const { slot } = replica.rows.locate(k)
+      t.same(around, [[slot], 'absent', [slot], 'from the future'])
       t.equal(valueOf(replica), 'from the future')
       t.equal(replica.quarantine.size, 0)
       const commits = rowCommits(parts)

@@ -49,7 +49,10 @@ export interface ExchangeRunInit {
 }
 
 export type Ran = Omit<ExchangeReport, 'peer' | 'reached'> & {
-  /** At least one walk came to its end, and all that differed when it began was moved and taken, or kept aside. */
+  /**
+   * At least one walk came to its end, and all that differed when it began was moved and taken, but for
+   * what is kept aside or, of a gift, withheld.
+   */
   readonly complete: boolean
   /** Why a row of the peer could not be taken, if one could not. */
   readonly refusal: Error | undefined

@@ -36,6 +36,8 @@ export interface LeftoversComponents {
 const KEY = utf8('handed-over')
 /** After it the other peers have theirs, and whoever asked hears how far it has come. */
 const TURN_MS = 10_000
+/** Until a peer is offered again what it may not take. */
+const WITHHELD_MS = 60_000
 /** What is given in one exchange: it is begun anew when it breaks off. */
 const PORTION_ROWS = 8_192
 const FLUSH_DEADLINE_MS = 30_000
@@ -49,6 +51,12 @@ export class Leftovers {
    * Under it nothing is written to them but what has waited here for its time (`reopen`).
    */
   #foreign: number[] = []
+  /** Of each peer the slots of which it may not take a row, and until when that is believed. */
+  readonly #withheld = new Map<NodeId, Map<number, number>>()
+  /** Raised when slots that were given, or are being given, may hold more than that. */
+  #reopened = 0
+  /** Something of `#given` is on disk that is not in it any more. */
+  #isStale = false
   #placed: Pick<View, 'current' | 'next'> | undefined
 
   constructor(components: LeftoversComponents) {
@@ -56,6 +64,7 @@ export class Leftovers {
     components.store.get('meta', KEY)?.forEach((flag, slot) => {
       if (flag !== 0 && slot < SLOTS) this.#given.add(slot)
     })
+    components.membership.onView(view => this.#takeBack(ownedBy(view, components.membership.id)))
   }
 
   /** Hands over what is left, to each owner that is alive in turn. */
@@ -77,14 +86,19 @@ export class Leftovers {
     }
   }
 
-  /** Something came into these slots: what is not owned of them is to be handed over, once more. */
+  /**
+   * Something comes, or has come, into these slots: what is not owned of them is to be handed over, once
+   * more. Resolves when that is on disk.
+   */
   async reopen(slots: Iterable<number>): Promise<void> {
     const { view, id } = this.#components.membership
     const isOwned = ownedBy(view, id)
     const opened = [...slots].filter(slot => !isOwned(slot))
-    for (const slot of opened) this.#given.delete(slot)
+    if (opened.length === 0) return
+    this.#takeBack(slot => opened.includes(slot))
+    this.#reopened++
     this.#foreign = [...new Set([...this.#foreign, ...opened])].sort((a, b) => a - b)
-    if (opened.length > 0) await this.#save()
+    await this.#saveStale()
   }
 
   /**
@@ -116,11 +130,12 @@ export class Leftovers {
     for (const some of this.#portions(slots)) {
       if (clock.monoMs() >= end) left.push(...some)
       else {
+        const reopened = this.#reopened
         const given = await antiEntropy.handOver(peer, Uint16Array.from(some), signal)
         log.info('handed-over', { peer, slots: some.length, rows: given.rowsSent })
-        // Of what the peer may not take others may have to be told.
+        this.#withhold(peer, given.withheld)
         const taken = some.filter(slot => !given.withheld.has(slot))
-        if (given.complete) await this.#done(peer, taken, signal)
+        if (given.complete) await this.#done(peer, taken, reopened, signal)
         else left.push(...some)
       }
     }
@@ -142,30 +157,59 @@ export class Leftovers {
   }
 
   /** An owner of now has it; whoever is only about to be one may never be. */
-  async #done(peer: NodeId, slots: readonly number[], signal: AbortSignal): Promise<void> {
+  async #done(
+    peer: NodeId,
+    slots: readonly number[],
+    reopened: number,
+    signal: AbortSignal
+  ): Promise<void> {
     const { membership, replica, meter } = this.#components
-    const owned = membership.view.current.owned(peer)
-    const sound = replica.keeper.sound(Uint16Array.from(slots))
-    const done = [...sound].filter(slot => owned[slot] === 1 && !this.#given.has(slot))
-    if (done.length === 0) return
+    const isDone = (slot: number) => {
+      const { view, id } = membership
+      const isTheirs = view.current.owned(peer)[slot] === 1 && view.all.owned(id)[slot] !== 1
+      return isTheirs && !this.#given.has(slot)
+    }
+    const sound = [...replica.keeper.sound(Uint16Array.from(slots))]
+    if (!sound.some(isDone)) return
     const flush = encodeApply({ flush: true, items: [] })
     await membership.ask(peer, 'apply', flush, { deadlineMs: FLUSH_DEADLINE_MS, signal })
+    // What came in meanwhile may not be with the peer.
+    if (this.#reopened !== reopened) return
+    const done = sound.filter(isDone)
     meter.count('leftovers.slots', done.length)
     for (const slot of done) this.#given.add(slot)
     this.#foreign = this.#foreign.filter(slot => !this.#given.has(slot))
     await this.#save()
   }
 
+  /** What one owner may not take the others may have to be told. */
+  #withhold(peer: NodeId, slots: ReadonlySet<number>): void {
+    const untilMs = this.#components.clock.monoMs() + WITHHELD_MS
+    const known = this.#withheld.get(peer) ?? new Map<number, number>()
+    for (const slot of slots) known.set(slot, untilMs)
+    if (known.size > 0) this.#withheld.set(peer, known)
+  }
+
   /** What is owned again is not done with: it may be written here, and lost again. */
+  #takeBack(isBack: (slot: number) => boolean): void {
+    const back = [...this.#given].filter(isBack)
+    for (const slot of back) this.#given.delete(slot)
+    if (back.length === 0) return
+    this.#isStale = true
+    this.#reopened++
+    this.#placed = undefined
+  }
+
   async #follow(): Promise<void> {
     const { membership, replica } = this.#components
     const { view, id } = membership
     const { current, next } = view
+    await this.#saveStale()
     if (current === this.#placed?.current && next === this.#placed.next) return
     const isOwned = ownedBy(view, id)
-    const back = [...this.#given].filter(isOwned)
-    for (const slot of back) this.#given.delete(slot)
-    if (back.length > 0) await this.#save()
+    this.#takeBack(isOwned)
+    await this.#saveStale()
+    this.#withheld.clear()
     this.#foreign = []
     for (let slot = 0; slot < SLOTS; slot++) {
       const isLeft = !isOwned(slot) && !this.#given.has(slot) && replica.forest.rows(slot) > 0
@@ -177,15 +221,28 @@ export class Leftovers {
   /** Those of them that are the peer's now. */
   #leftFor(peer: NodeId): readonly number[] {
     if (this.#foreign.length === 0) return this.#foreign
-    const owned = this.#components.membership.view.current.owned(peer)
-    return this.#foreign.filter(slot => owned[slot] === 1)
+    const { membership, clock } = this.#components
+    const owned = membership.view.current.owned(peer)
+    const withheld = this.#withheld.get(peer)
+    const isWithheld = (slot: number) => clock.monoMs() < (withheld?.get(slot) ?? 0)
+    return this.#foreign.filter(slot => owned[slot] === 1 && !isWithheld(slot))
+  }
+
+  async #saveStale(): Promise<void> {
+    if (this.#isStale) await this.#save()
   }
 
   async #save(): Promise<void> {
     const flags = new Uint8Array(SLOTS)
     for (const slot of this.#given) flags[slot] = 1
     const value = this.#given.size === 0 ? undefined : flags
-    await this.#components.store.commit([{ space: 'meta', key: KEY, value }])
+    this.#isStale = false
+    try {
+      await this.#components.store.commit([{ space: 'meta', key: KEY, value }])
+    } catch (error) {
+      this.#isStale = true
+      throw error
+    }
   }
 }
 

@@ -22,7 +22,7 @@ import { Filling } from './filling.ts'
 import { ForestKeeper } from './forest.ts'
 import { Identity } from './identity.ts'
 import { MarkKeeper } from './mark.ts'
-import { Quarantine } from './quarantine.ts'
+import { Quarantine, type Quarantined } from './quarantine.ts'
 import { Queue } from './queue.ts'
 import { Rows, type Damaged, type Place } from './rows.ts'
 import type { Staged } from './staged.ts'
@@ -241,19 +241,31 @@ export class Replica {
     return this.between(() => this.#commit([], 'flush'))
   }
 
-  /** Tries again what was too far ahead when it arrived. Resolves with the slots of what was joined. */
-  async retryAhead(): Promise<ReadonlySet<number>> {
-    const slots = new Set<number>()
-    const ready = [...this.quarantine.entries()].filter(([, row]) => row.reason === 'ahead')
-    for (const [id, { bytes, delta }] of ready) {
-      const key = parseRowKey(id)?.key
-      const change = decodeChange(delta, bytes)
-      if (key === undefined || change === undefined) continue
-      if (!this.identity.observe(newestShown(change))) continue
-      await this.apply(key, delta ? 'delta' : 'row', bytes)
-      slots.add(slotIn(id))
+  /**
+   * Tries again what was too far ahead when it arrived. `around` is told of the slots of what is joined,
+   * and waited for, before and after.
+   */
+  async retryAhead(
+    around: (slots: ReadonlySet<number>) => Promise<void> = async () => {}
+  ): Promise<void> {
+    const ready = [...this.quarantine.entries()].filter(([, row]) => this.#isReady(row))
+    if (ready.length === 0) return
+    const slots = new Set(ready.map(([id]) => slotIn(id)))
+    await around(slots)
+    try {
+      for (const [id, { bytes, delta }] of ready) {
+        const key = parseRowKey(id)?.key
+        if (key !== undefined) await this.apply(key, delta ? 'delta' : 'row', bytes)
+      }
+    } finally {
+      await around(slots)
     }
-    return slots
+  }
+
+  /** Whether it waited for its time, and that has come. */
+  #isReady({ reason, bytes, delta }: Quarantined): boolean {
+    const change = reason === 'ahead' ? decodeChange(delta, bytes) : undefined
+    return change !== undefined && this.identity.observe(newestShown(change))
   }
 
   #isWhole({ slot }: Place): boolean {
