@@ -166,7 +166,7 @@ export class Membership {
   async #announceUnsaid(): Promise<void> {
     const state = this.#unsaid
     this.#unsaid = undefined
-    if (state !== undefined) await this.announce(stateAfter(state, this.self?.state))
+    if (state !== undefined) await this.announce(laterState(state, this.self?.state))
   }
 
   /** Requests something that depends on the view, after agreeing on it. */
@@ -260,24 +260,24 @@ export class Membership {
 
   #join(table: MemberTable): void {
     const mine = this.self
-    this.#keeper.set(joinTables(this.#keeper.view.table, table))
+    this.#keeper.set(withStep(joinTables(this.#keeper.view.table, table), mine))
     const { self } = this
     if (mine === undefined || self === undefined || self === mine) return
     this.#components.log.warn('remembered-better', { incarnation: self.incarnation })
-    this.#reassert(MARK_NONE, mine.state).catch(logged)
+    this.#reassert(MARK_NONE).catch(logged)
   }
 
   /**
    * Somebody knows more of this node than the node itself. Rejects when that could not be saved, which
    * is logged here: then it is noticed again.
    */
-  async #reassert(mark: Mark, was = this.self?.state): Promise<void> {
+  async #reassert(mark: Mark): Promise<void> {
     const { onRolledBack, log } = this.#components
     try {
       await onRolledBack(mark)
       // One that has not said anything yet, or waits for a contact to say it, does so by itself.
-      if (was !== undefined && this.#unsaid === undefined)
-        await this.announce(stateAfter(was, this.self?.state))
+      if (this.self !== undefined && this.#unsaid === undefined)
+        await this.announce(this.self.state)
     } catch (error) {
       log.warn('roll-back-not-saved', { error: String(error) })
       throw error
@@ -286,11 +286,13 @@ export class Membership {
 }
 
 /**
- * What a node is that was in this state, and hears of another one. To those who know it as joining it does
- * not count yet, and not at once: one step after the other.
+ * The table in which a node that counts has not gone back to joining, whatever an earlier life of it
+ * has said. To those who know it so it does not count yet, and not at once: one step after the other.
  */
-function stateAfter(own: MemberState, heard: MemberState = own): MemberState {
-  return own !== 'joining' && heard === 'joining' ? 'filled' : laterState(own, heard)
+function withStep(table: MemberTable, mine: Member | undefined): MemberTable {
+  const heard = mine && table.get(mine.id)
+  if (heard?.state !== 'joining' || mine?.state === 'joining') return table
+  return withMember(table, { ...heard, incarnation: heard.incarnation + 1n, state: 'filled' })
 }
 
 /** As many as a member may have; those that only this machine can reach come last. */
