@@ -71,6 +71,8 @@ export class Read {
   readonly #rows: Row[] = []
   readonly #withdrawn = new Set<NodeId>()
   readonly #areAllThere: boolean
+  /** Somebody has answered with the digest of a row. */
+  #isHeld = false
   #hasLeftOut = false
 
   /** `candidates`: those of the voters that are alive, in the order to ask them; none twice. */
@@ -113,7 +115,8 @@ export class Read {
     const answers = [...this.answers.values()]
     const hasLost = (each: HeldAnswer) => each.answer === 'unknown' && each.isLost === true
     const isWithout = (each: HeldAnswer) => each.answer === 'absent' || hasLost(each)
-    return this.#areAllThere && answers.every(isWithout) && answers.some(hasLost)
+    const mayBe = this.#areAllThere && !this.#isHeld
+    return mayBe && answers.every(isWithout) && answers.some(hasLost)
   }
 
   /** The same once everybody has answered. */
@@ -150,8 +153,10 @@ export class Read {
   answer(node: NodeId, answer: ReplicaAnswer): void {
     this.#awaited.delete(node)
     this.#digests.forget(node)
-    if (answer.answer === 'digest') this.#digests.add(node, answer.digest)
-    else this.#hear(node, answer)
+    if (answer.answer === 'digest') {
+      this.#isHeld = true
+      this.#digests.add(node, answer.digest)
+    } else this.#hear(node, answer)
     for (const [other, row] of this.#digests.take()) this.#count(other, { answer: 'row', row })
   }
 
