@@ -276,7 +276,7 @@ function badRequests({ first, place }: World): Case[] {
     ...['status', 'invite', 'repair', 'hints'].map(name => ({
       name: `${name} without a node`,
       argv: [name, '--data', nowhere],
-      says: /No node is running on .*; start it with hearsay start --data/
+      says: /No node is running on .*, or start it with hearsay start --data/
     }))
   ]
 }

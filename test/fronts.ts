@@ -170,7 +170,8 @@ void t.test('where no node runs the admin client says so', async t => {
   const dir = await directory(t)
   const admin = new AdminClient(dir)
   t.teardown(() => admin.close())
-  const message = `No node is running on ${dir}; start it with hearsay start --data ${dir}`
+  const start = `start it with hearsay start --data ${dir}`
+  const message = `No node is running on ${dir}, or it is still starting; wait for it, or ${start}`
   await t.rejects(admin.status(), { code: 'ERR_NOT_RUNNING', message })
   await writeFile(join(dir, 'admin.sock'), '')
   await t.rejects(admin.status(), { code: 'ERR_NOT_RUNNING' }, 'a file that nobody listens on')

@@ -251,7 +251,9 @@ export class AdminClient {
     const { code, message } = cause as NodeJS.ErrnoException
     if (['ENOENT', 'ENOTDIR', 'ECONNREFUSED'].includes(code ?? '')) {
       const { directory } = this
-      const text = `No node is running on ${directory}; start it with hearsay start --data ${directory}`
+      const text =
+        `No node is running on ${directory}, or it is still starting; wait for it, or start it with ` +
+        `hearsay start --data ${directory}`
       return new HearsayError('ERR_NOT_RUNNING', text, { cause })
     }
     if (code === 'EACCES' || code === 'EPERM') {
