@@ -57,14 +57,17 @@ export class Leftovers {
   #reopened = 0
   /** Something of `#given` is on disk that is not in it any more. */
   #isStale = false
-  #placed: Pick<View, 'current' | 'next'> | undefined
+  #placed: (Pick<View, 'current' | 'next'> & { readonly reopened: number }) | undefined
 
   constructor(components: LeftoversComponents) {
     this.#components = components
     components.store.get('meta', KEY)?.forEach((flag, slot) => {
       if (flag !== 0 && slot < SLOTS) this.#given.add(slot)
     })
-    components.membership.onView(view => this.#takeBack(ownedBy(view, components.membership.id)))
+    // What is owned again is not done with: it may be written here, and lost again.
+    const follow = (view: View) => this.#takeBack(ownedBy(view, components.membership.id))
+    components.membership.onView(follow)
+    follow(components.membership.view)
   }
 
   /** Hands over what is left, to each owner that is alive in turn. */
@@ -93,11 +96,11 @@ export class Leftovers {
   async reopen(slots: Iterable<number>): Promise<void> {
     const { view, id } = this.#components.membership
     const isOwned = ownedBy(view, id)
-    const opened = [...slots].filter(slot => !isOwned(slot))
-    if (opened.length === 0) return
-    this.#takeBack(slot => opened.includes(slot))
+    const opened = new Set([...slots].filter(slot => !isOwned(slot)))
+    if (opened.size === 0) return
+    this.#takeBack(slot => opened.has(slot))
+    // Also of those that are being given, and so not done with yet.
     this.#reopened++
-    this.#foreign = [...new Set([...this.#foreign, ...opened])].sort((a, b) => a - b)
     await this.#saveStale()
   }
 
@@ -190,32 +193,30 @@ export class Leftovers {
     if (known.size > 0) this.#withheld.set(peer, known)
   }
 
-  /** What is owned again is not done with: it may be written here, and lost again. */
   #takeBack(isBack: (slot: number) => boolean): void {
     const back = [...this.#given].filter(isBack)
-    for (const slot of back) this.#given.delete(slot)
     if (back.length === 0) return
+    for (const slot of back) this.#given.delete(slot)
     this.#isStale = true
     this.#reopened++
-    this.#placed = undefined
   }
 
+  /** Works out what is left, where slots have changed hands or something has come into them. */
   async #follow(): Promise<void> {
+    await this.#saveStale()
     const { membership, replica } = this.#components
-    const { view, id } = membership
-    const { current, next } = view
-    await this.#saveStale()
-    if (current === this.#placed?.current && next === this.#placed.next) return
-    const isOwned = ownedBy(view, id)
-    this.#takeBack(isOwned)
-    await this.#saveStale()
+    const { current, next } = membership.view
+    const [placed, reopened] = [this.#placed, this.#reopened]
+    const isSame = current === placed?.current && next === placed.next
+    if (isSame && reopened === placed.reopened) return
+    const isOwned = ownedBy(membership.view, membership.id)
     this.#withheld.clear()
     this.#foreign = []
     for (let slot = 0; slot < SLOTS; slot++) {
       const isLeft = !isOwned(slot) && !this.#given.has(slot) && replica.forest.rows(slot) > 0
       if (isLeft) this.#foreign.push(slot)
     }
-    this.#placed = { current, next }
+    this.#placed = { current, next, reopened }
   }
 
   /** Those of them that are the peer's now. */
