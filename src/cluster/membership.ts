@@ -29,7 +29,7 @@ import {
   type Member,
   type MemberState
 } from '../ring/members.ts'
-import { ADDRESSES_MAX, laterState } from '../ring/member.ts'
+import { ADDRESSES_MAX } from '../ring/member.ts'
 import type { View } from '../ring/view.ts'
 import type { NodeId } from '../util/node-id.ts'
 import { MARK_NONE, type Mark, type Marks } from '../wire/mark.ts'
@@ -74,7 +74,8 @@ export class Membership {
   readonly #components: MembershipComponents
   readonly #keeper: ViewKeeper
   readonly #comparing: Comparing
-  #unsaid: MemberState | undefined
+  /** It says nothing of itself before it has met somebody. */
+  #isSilent = false
   /** The notice of a roll-back that is on its way to the disk: no answer may come before it is there. */
   #noticing: Promise<void> | undefined
 
@@ -159,14 +160,14 @@ export class Membership {
    * Announces this node once it has compared tables with somebody, and not before: what the others
    * remember of it may be later than what it knows itself, and a new word would hide that.
    */
-  announceOnContact(state: MemberState): void {
-    this.#unsaid = state
+  announceOnContact(): void {
+    this.#isSilent = true
   }
 
   async #announceUnsaid(): Promise<void> {
-    const state = this.#unsaid
-    this.#unsaid = undefined
-    if (state !== undefined) await this.announce(laterState(state, this.self?.state))
+    if (!this.#isSilent || this.self === undefined) return
+    this.#isSilent = false
+    await this.announce(this.self.state)
   }
 
   /** Requests something that depends on the view, after agreeing on it. */
@@ -276,8 +277,7 @@ export class Membership {
     try {
       await onRolledBack(mark)
       // One that has not said anything yet, or waits for a contact to say it, does so by itself.
-      if (this.self !== undefined && this.#unsaid === undefined)
-        await this.announce(this.self.state)
+      if (this.self !== undefined && !this.#isSilent) await this.announce(this.self.state)
     } catch (error) {
       log.warn('roll-back-not-saved', { error: String(error) })
       throw error

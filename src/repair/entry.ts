@@ -78,10 +78,9 @@ export class Entry {
       ).length
       log.info('returned', { members: peers.length, reached })
       if (reached > 0 || peers.length === 0) return true
-      const joined = joinedAs(membership)
-      if (joined !== undefined) {
+      if (joinedAs(membership) !== undefined) {
         await replica.identity.rotate('nobody-reached')
-        membership.announceOnContact(joined)
+        membership.announceOnContact()
         return false
       }
       await sleep(timers, JOIN_RETRY_MS, signal)

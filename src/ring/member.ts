@@ -61,11 +61,6 @@ export function isNews(member: Member, known: Member | undefined): boolean {
     : compare(pack(memberFields(member)), pack(memberFields(known))) > 0
 }
 
-/** Which of two a node goes through later. */
-export function laterState(a: MemberState, b: MemberState = a): MemberState {
-  return memberStates.indexOf(a) < memberStates.indexOf(b) ? b : a
-}
-
 /** What of it is packed, in the order that makes equal members equal bytes. */
 export function memberFields(member: Member): readonly unknown[] {
   const { id, incarnation, state, addresses, weight, zone, actor } = member
