@@ -84,11 +84,10 @@ export class Reader {
       throw new TimeoutError('read', needed, acknowledged, timeoutMs)
     }
     const work = async (): Promise<RowRead> => {
-      const voters = this.#voters(request.key)
       const asking = this.#asking(read, request)
       await asking.run()
       await this.#assertAnswered(read, asking, request.key)
-      if (!sameVoters(voters, this.#voters(request.key))) {
+      if (!sameVoters(read.voters, this.#voters(request.key))) {
         read = this.#begin(request)
         return work()
       }

@@ -21,6 +21,11 @@ export class Digests {
     this.#digestOf = digestOf
   }
 
+  /** Whether nobody's digest waits for a row that has it. */
+  get isEmpty(): boolean {
+    return this.#unmatched.size === 0
+  }
+
   add(node: NodeId, digest: Uint8Array): void {
     this.#unmatched.set(node, nameOf(digest))
   }
@@ -38,7 +43,7 @@ export class Digests {
 
   /** Those whose digest is that of a known row; each comes out once. */
   take(): [NodeId, Row][] {
-    if (this.#unmatched.size === 0) return []
+    if (this.isEmpty) return []
     for (const make of this.#unhashed.splice(0)) {
       const row = make()
       this.#known.set(nameOf(this.#digestOf(row)), row)

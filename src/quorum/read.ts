@@ -70,9 +70,6 @@ export class Read {
   /** All that were sent, an absence as the empty row. */
   readonly #rows: Row[] = []
   readonly #withdrawn = new Set<NodeId>()
-  readonly #areAllThere: boolean
-  /** Somebody has answered with the digest of a row. */
-  #isHeld = false
   #hasLeftOut = false
 
   /** `candidates`: those of the voters that are alive, in the order to ask them; none twice. */
@@ -83,7 +80,6 @@ export class Read {
     this.#candidates = [...candidates]
     this.#tally = new Tally(voters, level)
     this.shortage = this.#tally.shortage(node => candidates.includes(node))
-    this.#areAllThere = voters.ranked.every(node => candidates.includes(node))
     for (const node of voters.ranked) {
       if (!candidates.includes(node)) this.#tally.refuse(node, new Error('the node is down'))
     }
@@ -109,13 +105,14 @@ export class Read {
 
   /**
    * Whether somebody has lost the row for good, and all that have answered so far have lost or never had
-   * it. One that is down, or is being filled, may have it.
+   * it. One that is down, and so has failed without an answer, or is being filled, may have it.
    */
   get mayBeLost(): boolean {
     const answers = [...this.answers.values()]
     const hasLost = (each: HeldAnswer) => each.answer === 'unknown' && each.isLost === true
     const isWithout = (each: HeldAnswer) => each.answer === 'absent' || hasLost(each)
-    const mayBe = this.#areAllThere && !this.#isHeld
+    const areAllThere = [...this.failures.keys()].every(node => this.answers.has(node))
+    const mayBe = areAllThere && this.#digests.isEmpty
     return mayBe && answers.every(isWithout) && answers.some(hasLost)
   }
 
@@ -153,10 +150,8 @@ export class Read {
   answer(node: NodeId, answer: ReplicaAnswer): void {
     this.#awaited.delete(node)
     this.#digests.forget(node)
-    if (answer.answer === 'digest') {
-      this.#isHeld = true
-      this.#digests.add(node, answer.digest)
-    } else this.#hear(node, answer)
+    if (answer.answer === 'digest') this.#digests.add(node, answer.digest)
+    else this.#hear(node, answer)
     for (const [other, row] of this.#digests.take()) this.#count(other, { answer: 'row', row })
   }
 
