@@ -31,15 +31,15 @@ export class Aside {
     const before = this.waiting(id)
     if (change === undefined || reason === 'malformed') {
       // What waits can be used one day.
-      return before === undefined && this.#keep(id, 'malformed', encoded, undefined)
+      return before === undefined && this.#keep(id, encoded)
     }
-    if (before === undefined) return this.#keep(id, 'ahead', encoded, change)
+    if (before === undefined) return this.#keep(id, encoded, change)
     const held = joinChange(ROW_EMPTY, before)
     const row = joinChange(held, change)
     const bytes = encodeRow(row)
     // Until its time has come it is offered again and again. A row stands for more than a delta does.
     const isHeld = equal(bytes, encodeRow(held)) && ('dot' in change || !('dot' in before))
-    return isHeld || this.#keep(id, 'ahead', { kind: 'row', bytes }, row)
+    return isHeld || this.#keep(id, { kind: 'row', bytes }, row)
   }
 
   /** Something was joined into the row: what it makes up for is kept no more. */
@@ -55,14 +55,9 @@ export class Aside {
     return this.#left.has(name) ? this.#left.get(name) : this.#quarantine.kept(id)
   }
 
-  #keep(
-    id: Uint8Array,
-    reason: 'malformed' | 'ahead',
-    encoded: Encoded,
-    waiting: Change | undefined
-  ): boolean {
+  #keep(id: Uint8Array, encoded: Encoded, waiting?: Change): boolean {
     if (waiting !== undefined && encoded.bytes.length > ROW_BYTES_MAX) return false
-    const writes = this.#quarantine.add(id, reason, encoded)
+    const writes = this.#quarantine.add(id, waiting ? 'ahead' : 'malformed', encoded)
     if (writes.length === 0) return false
     this.#left.set(nameOf(id), { bytes: encoded.bytes, waiting })
     this.writes.push(...writes)

@@ -9,11 +9,9 @@
  * One batch is under way at a time, so that two changes of one key always see each other.
  */
 import { SLOTS, type Forest } from '../digest/forest.ts'
-import { decodeChange, newestShown } from '../lattice/change.ts'
 import type { Operation } from '../lattice/operation.ts'
 import type { Clock, Durability, Log, Meter, Random, Store, StoreWrite } from '../ports.ts'
 import type { ReplicaAnswer } from '../quorum/read.ts'
-import { parseRowKey, slotIn } from '../ring/row-key.ts'
 import { Batch, type Applied, type Change, type Job, type Mutated } from './batch.ts'
 import { Bulk, type BulkApplied, type KeyedRow } from './bulk.ts'
 import { Conflicts } from './conflicts.ts'
@@ -22,8 +20,9 @@ import { Filling } from './filling.ts'
 import { ForestKeeper } from './forest.ts'
 import { Identity } from './identity.ts'
 import { MarkKeeper } from './mark.ts'
-import { Quarantine, type Quarantined } from './quarantine.ts'
+import { Quarantine } from './quarantine.ts'
 import { Queue } from './queue.ts'
+import { retryAhead, type Around } from './retry.ts'
 import { Rows, type Damaged, type Place } from './rows.ts'
 import type { Staged } from './staged.ts'
 import { Tombstones } from './tombstones.ts'
@@ -241,31 +240,9 @@ export class Replica {
     return this.between(() => this.#commit([], 'flush'))
   }
 
-  /**
-   * Tries again what was too far ahead when it arrived. `around` is told of the slots of what is joined,
-   * and waited for, before and after.
-   */
-  async retryAhead(
-    around: (slots: ReadonlySet<number>) => Promise<void> = async () => {}
-  ): Promise<void> {
-    const ready = [...this.quarantine.entries()].filter(([, row]) => this.#isReady(row))
-    if (ready.length === 0) return
-    const slots = new Set(ready.map(([id]) => slotIn(id)))
-    await around(slots)
-    try {
-      for (const [id, { bytes, delta }] of ready) {
-        const key = parseRowKey(id)?.key
-        if (key !== undefined) await this.apply(key, delta ? 'delta' : 'row', bytes)
-      }
-    } finally {
-      await around(slots)
-    }
-  }
-
-  /** Whether it waited for its time, and that has come. */
-  #isReady({ reason, bytes, delta }: Quarantined): boolean {
-    const change = reason === 'ahead' ? decodeChange(delta, bytes) : undefined
-    return change !== undefined && this.identity.observe(newestShown(change))
+  /** Tries again what was too far ahead when it arrived: see retry.ts. */
+  retryAhead(around?: Around): Promise<void> {
+    return retryAhead(this, around)
   }
 
   #isWhole({ slot }: Place): boolean {
