@@ -342,12 +342,11 @@ t.test('P16 writes in flight do not look like trees that have drifted', async t 
   }
   await world.until(Promise.all(writes))
   await runUntil(world, () => rootsAreEqual(world))
-  const sum = (name: string) =>
-    world.hosts
-      .map(({ index }) => world.node(index).status().counters[name] ?? 0)
-      .reduce((all, each) => all + each)
-  t.ok(sum('exchange.runs') > 100)
-  t.equal(sum('exchange.trees-verified'), 0)
+  for (const { index } of world.hosts) {
+    const { counters } = world.node(index).status()
+    t.ok((counters['exchange.runs'] ?? 0) > 20)
+    t.notOk(counters['exchange.trees-verified'])
+  }
 })
 
 t.test('P17 a node of another cluster on the same network is not let in', async t => {

@@ -18,7 +18,7 @@ export interface DoubtsComponents {
 /** Trees proven after one exchange: each reads all rows of a slot. The others wait for the next. */
 export const VERIFIED_MAX = 16
 
-/** Where twenty writes a second go to one slot, one exchange in a hundred falls on one of them. */
+/** Two in a row have fallen on writes by chance, where many go to one slot (P16 in test/pitfalls.ts). */
 const UNEXPLAINED_MIN = 3
 
 export class Doubts {
