@@ -172,6 +172,12 @@ void t.test('the packed package', async t => {
   })
 })
 
+void t.test('in a clone that was built npx finds the program, as README says', async t => {
+  const { version } = await readManifest()
+  const { status, stdout, stderr } = await run(t, root, 'npx', '--offline', 'hearsay', '--version')
+  t.strictSame([status, stdout, stderr], [0, `${version}\n`, ''])
+})
+
 const compilerOptions = {
   target: 'ES2022',
   lib: ['ES2023', 'ESNext.Disposable'],
